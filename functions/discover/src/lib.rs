@@ -1,0 +1,1 @@
+//! Public metadata of a host.

@@ -1,0 +1,1 @@
+//! POST /mcp: the tools of a tenant.

@@ -1,0 +1,1 @@
+//! Credentials tagged with the tenant that a token proves.

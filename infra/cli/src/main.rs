@@ -1,0 +1,2 @@
+//! The `insula` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The laptop: the deployed system with its AWS replaced.

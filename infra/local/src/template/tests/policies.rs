@@ -1,0 +1,147 @@
+//! Who may do what, statement by statement: a statement that is taken out of the template is missed here.
+
+use serde_json::Value;
+
+use super::{OPERATOR, edges, load, role, sorted};
+
+fn list(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Array(items) => items.iter().map(|item| item.as_str().unwrap()).collect(),
+        Value::String(text) => vec![text],
+        other => panic!("{other}"),
+    }
+}
+
+fn statements(policies: &[Value]) -> impl Iterator<Item = &Value> {
+    policies.iter().flat_map(|policy| policy["Statement"].as_array().unwrap())
+}
+
+/// A line a statement: effect, actions, resources without what all ARNs have in common, condition.
+fn table(policies: &[Value]) -> String {
+    let lines = statements(policies).map(|statement| {
+        let texts = |key: &str| list(&statement[key]).join(" ").replace(":eu-central-1:000000000000:", ":");
+        let condition = match &statement["Condition"] {
+            Value::Null => String::new(),
+            condition => format!(" {}", sorted(condition)),
+        };
+        let (sid, effect) = (statement["Sid"].as_str().unwrap(), statement["Effect"].as_str().unwrap());
+        format!("{sid}: {effect} {} ON {}{condition}\n", texts("Action"), texts("Resource"))
+    });
+    lines.collect()
+}
+
+#[test]
+fn a_tenant_reaches_its_own_families_and_nothing_else() {
+    let [stack, _] = edges();
+    let tenant = role(&stack, "TenantRole");
+    insta::assert_snapshot!(table(&tenant.policies), @r#"
+    Items: Allow dynamodb:GetItem dynamodb:BatchGetItem dynamodb:Query dynamodb:PutItem dynamodb:UpdateItem dynamodb:DeleteItem dynamodb:ConditionCheckItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#ITEM#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    Meter: Allow dynamodb:GetItem dynamodb:UpdateItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#METER"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    Idempotency: Allow dynamodb:GetItem dynamodb:PutItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#IDEM#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    Audit: Allow dynamodb:PutItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#AUDIT#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    Plan: Allow dynamodb:GetItem dynamodb:ConditionCheckItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#PLAN"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    WrappedKeys: Allow dynamodb:GetItem dynamodb:PutItem dynamodb:Query ON arn:aws:dynamodb:table/insula-dev-keys {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#KEY"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    NeverWithoutLeadingKeys: Deny dynamodb:Scan dynamodb:PartiQL* dynamodb:GetRecords dynamodb:Export* dynamodb:Search* ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data/* arn:aws:dynamodb:table/insula-dev-keys arn:aws:dynamodb:table/insula-dev-keys/*
+    DataKey: Allow kms:GenerateDataKey kms:Decrypt ON arn:aws:kms:key/54656e61-6e74-734b-6579-000000000000 {ForAllValues:StringEquals: {kms:EncryptionContextKeys: ["tenant"]}, Null: {kms:EncryptionContext:tenant: "false", kms:EncryptionContextKeys: "false"}, StringEquals: {kms:EncryptionContext:tenant: "${aws:PrincipalTag/tenant}"}}
+    NeverPassTheKeyOn: Deny kms:CreateGrant kms:ReEncrypt* ON *
+    "#);
+    assert_eq!(tenant.max_session_s, 3600);
+}
+
+#[test]
+fn only_vend_becomes_a_tenant_and_with_one_tag_of_an_ids_length() {
+    let [stack, _] = edges();
+    let trust = &role(&stack, "TenantRole").trust;
+    let [statement] = trust["Statement"].as_array().unwrap().as_slice() else { panic!("{trust}") };
+    assert_eq!(statement["Principal"]["AWS"], role(&stack, "VendRole").arn);
+    assert_eq!(list(&statement["Action"]), ["sts:AssumeRole", "sts:TagSession"]);
+    insta::assert_snapshot!(sorted(&statement["Condition"]), @r#"{ForAllValues:StringEquals: {aws:TagKeys: ["tenant"]}, Null: {aws:RequestTag/tenant: "false", aws:TagKeys: "false", sts:TransitiveTagKeys: "true"}, StringLike: {aws:RequestTag/tenant: "??????????????????????????"}}"#);
+    let pattern = statement["Condition"]["StringLike"]["aws:RequestTag/tenant"].as_str().unwrap();
+    assert_eq!(pattern, "?".repeat(26));
+}
+
+#[test]
+fn functions_have_the_fewest_rights() {
+    let [stack, http] = edges();
+    let mut all = String::new();
+    for function in &stack.functions {
+        let role = stack.roles.iter().find(|role| role.arn == function.role_arn).unwrap();
+        assert_eq!(role.trust["Statement"][0]["Principal"]["Service"], "lambda.amazonaws.com");
+        all += &format!("{}\n{}", role.name, table(&role.policies));
+    }
+    insta::assert_snapshot!(all, @r#"
+    McpRole
+    Logs: Allow logs:CreateLogStream logs:PutLogEvents ON arn:aws:logs:log-group:/insula/dev/mcp:*
+    SealingSecret: Allow secretsmanager:GetSecretValue ON arn:aws:secretsmanager:secret:SealingSecret-Sealin
+    Routing: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-registry {ForAllValues:StringEquals: {dynamodb:Attributes: ["pk", "tenant", "slug", "status", "tier", "epoch", "issuers", "origins", "host", "jwks_uri", "profile", "claims", "sole_tenant", "name"]}, Null: {dynamodb:Attributes: "false"}, StringEqualsIfExists: {dynamodb:Select: "SPECIFIC_ATTRIBUTES"}}
+    Vend: Allow lambda:InvokeFunction ON arn:aws:lambda:function:VendFunction
+    AuthorizeRole
+    Logs: Allow logs:CreateLogStream logs:PutLogEvents ON arn:aws:logs:log-group:/insula/dev/authorize:*
+    Routing: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-registry {ForAllValues:StringEquals: {dynamodb:Attributes: ["pk", "tenant", "slug", "status", "tier", "epoch", "issuers", "origins", "host", "jwks_uri", "profile", "claims", "sole_tenant", "name"]}, Null: {dynamodb:Attributes: "false"}, StringEqualsIfExists: {dynamodb:Select: "SPECIFIC_ATTRIBUTES"}}
+    VendRole
+    Logs: Allow logs:CreateLogStream logs:PutLogEvents ON arn:aws:logs:log-group:/insula/dev/vend:*
+    BecomeTenant: Allow sts:AssumeRole sts:TagSession ON arn:aws:iam::000000000000:role/TenantRole
+    Routing: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-registry {ForAllValues:StringEquals: {dynamodb:Attributes: ["pk", "tenant", "slug", "status", "tier", "epoch", "issuers", "origins", "host", "jwks_uri", "profile", "claims", "sole_tenant", "name"]}, Null: {dynamodb:Attributes: "false"}, StringEqualsIfExists: {dynamodb:Select: "SPECIFIC_ATTRIBUTES"}}
+    DiscoverRole
+    Logs: Allow logs:CreateLogStream logs:PutLogEvents ON arn:aws:logs:log-group:/insula/dev/discover:*
+    Routing: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-registry {ForAllValues:StringEquals: {dynamodb:Attributes: ["pk", "tenant", "slug", "status", "tier", "epoch", "issuers", "origins", "host", "jwks_uri", "profile", "claims", "sole_tenant", "name"]}, Null: {dynamodb:Attributes: "false"}, StringEqualsIfExists: {dynamodb:Select: "SPECIFIC_ATTRIBUTES"}}
+    "#);
+    for stack in [&stack, &http] {
+        let holders = stack.roles.iter().filter(|role| {
+            statements(&role.policies).any(|statement| list(&statement["Action"]).contains(&"sts:AssumeRole"))
+        });
+        let holders: Vec<_> = holders.map(|role| role.name.as_str()).collect();
+        assert_eq!(holders, ["VendRole"], "who may assume the tenant's role may become any tenant");
+    }
+}
+
+#[test]
+fn the_operator_plans_tenants_and_reads_nothing_of_theirs() {
+    let [stack, _] = edges();
+    let operator = role(&stack, "OperatorRole");
+    assert_eq!(operator.trust["Statement"][0]["Principal"]["AWS"], OPERATOR);
+    insta::assert_snapshot!(table(&operator.policies), @r#"
+    Registry: Allow dynamodb:GetItem dynamodb:Query dynamodb:PutItem dynamodb:UpdateItem dynamodb:DeleteItem dynamodb:ConditionCheckItem ON arn:aws:dynamodb:table/insula-dev-registry
+    Plans: Allow dynamodb:PutItem dynamodb:UpdateItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#PLAN"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    "#);
+    let without = load(&[("OperatorPrincipal", "")]).unwrap();
+    assert!(without.roles.iter().all(|role| role.name != "OperatorRole"));
+    assert_eq!(without.roles.len().checked_add(1), Some(load(&[]).unwrap().roles.len()));
+}
+
+#[test]
+fn no_condition_on_a_list_of_keys_is_without_its_null_guard() {
+    for stack in edges() {
+        for role in &stack.roles {
+            let all = role.policies.iter().chain([&role.trust]);
+            for statement in all.flat_map(|policy| policy["Statement"].as_array().unwrap()) {
+                for (operator, keys) in statement["Condition"].as_object().into_iter().flatten() {
+                    if !operator.starts_with("ForAllValues:") {
+                        continue;
+                    }
+                    for key in keys.as_object().unwrap().keys() {
+                        assert_eq!(
+                            statement["Condition"]["Null"][key], "false",
+                            "{}: {statement}",
+                            role.name
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_allow_has_a_wildcard_for_a_resource_but_a_log_groups_streams() {
+    let [stack, _] = edges();
+    for role in &stack.roles {
+        for statement in statements(&role.policies).filter(|statement| statement["Effect"] == "Allow") {
+            for resource in list(&statement["Resource"]) {
+                let streams = resource.starts_with("arn:aws:logs:") && resource.ends_with(":*");
+                assert!(streams || !resource.contains(['*', '?']), "{}: {resource}", role.name);
+            }
+            assert!(list(&statement["Action"]).iter().all(|action| !action.contains('*')), "{statement}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What goes back to the client, and the two forms in which API Gateway wants it.
+
+use std::{error::Error, fmt, iter};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use insula_tenancy::{EventKind, Problem};
+use lambda_http::{
+    Body,
+    aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayV2httpResponse},
+};
+use serde::Serialize;
+use tracing::{error, info};
+
+/// When a client may try again what was unavailable.
+const RETRY_AFTER_S: u64 = 2;
+
+/// An HTTP reply. Its `Debug` shows neither headers nor body.
+#[derive(Clone)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers. `Cache-Control: no-store` and `X-Content-Type-Options: nosniff` are added when it is sent.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// RFC 9457 problem details. The type is `about:blank`, so the title is the status's own phrase (§ 4.2.1).
+#[derive(Serialize)]
+struct Details<'a> {
+    #[serde(rename = "type")]
+    type_uri: &'static str,
+    title: &'a str,
+    status: u16,
+    code: &'a str,
+    detail: &'a str,
+}
+
+impl Reply {
+    /// A reply without a body.
+    #[must_use]
+    pub fn empty(status: StatusCode) -> Self {
+        Self { status, headers: HeaderMap::new(), body: Bytes::new() }
+    }
+
+    /// A reply of JSON text.
+    #[must_use]
+    pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Self {
+        Self::of_type(status, "application/json", body.into())
+    }
+
+    /// A reply of plain text in UTF-8.
+    #[must_use]
+    pub fn text(status: StatusCode, body: impl Into<Bytes>) -> Self {
+        Self::of_type(status, "text/plain; charset=utf-8", body.into())
+    }
+
+    /// The reply to a request that a problem ended: RFC 9457, with its challenge and time to retry. It also writes the
+    /// problem's cause to the log, so it is called once.
+    #[must_use]
+    pub fn problem(problem: &Problem) -> Self {
+        log(problem);
+        let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let reply = Self::details(status, problem.code(), &problem.to_string());
+        let reply = match problem.challenge() {
+            None => reply,
+            // A challenge that is no header value is an error in configuration: a plain one still says what to do.
+            Some(challenge) => reply.with(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::try_from(challenge).unwrap_or(HeaderValue::from_static("Bearer")),
+            ),
+        };
+        match problem {
+            Problem::QuotaReached(quota) => reply.with(header::RETRY_AFTER, quota.retry_after_s.into()),
+            Problem::Unavailable { .. } => reply.with(header::RETRY_AFTER, RETRY_AFTER_S.into()),
+            _ => reply,
+        }
+    }
+
+    /// Lets any cache keep the reply: for documents that are the same for everybody.
+    #[must_use]
+    pub fn public(self, max_age_s: u32) -> Self {
+        let value = HeaderValue::try_from(format!("public, max-age={max_age_s}"));
+        self.with(header::CACHE_CONTROL, value.unwrap_or(NO_STORE))
+    }
+
+    /// The reply with one header set.
+    #[must_use]
+    pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    pub(crate) fn details(status: StatusCode, code: &str, detail: &str) -> Self {
+        let title = status.canonical_reason().unwrap_or_default();
+        let details = Details { type_uri: "about:blank", title, status: status.as_u16(), code, detail };
+        Self::of_type(
+            status,
+            "application/problem+json",
+            serde_json::to_vec(&details).unwrap_or_default().into(),
+        )
+    }
+
+    fn of_type(status: StatusCode, media_type: &'static str, body: Bytes) -> Self {
+        Self { body, ..Self::empty(status) }.with(header::CONTENT_TYPE, HeaderValue::from_static(media_type))
+    }
+
+    /// The form that API Gateway wants, by the kind of event that it sent.
+    pub(crate) fn encode(self, kind: EventKind) -> Encoded {
+        let Self { status, mut headers, body } = self;
+        headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        let (body, is_base64_encoded) = match String::from_utf8(body.into()) {
+            Ok(text) if text.is_empty() => (None, false),
+            Ok(text) => (Some(Body::Text(text)), false),
+            Err(binary) => (Some(Body::Binary(binary.into_bytes())), true),
+        };
+        match kind {
+            EventKind::V1 => {
+                let mut reply = ApiGatewayProxyResponse::default();
+                reply.status_code = status.as_u16().into();
+                reply.multi_value_headers = headers;
+                reply.body = body;
+                reply.is_base64_encoded = is_base64_encoded;
+                Encoded::V1(reply)
+            }
+            EventKind::V2 => {
+                let mut reply = ApiGatewayV2httpResponse::default();
+                reply.status_code = status.as_u16().into();
+                reply.headers = headers;
+                reply.body = body;
+                reply.is_base64_encoded = is_base64_encoded;
+                Encoded::V2(reply)
+            }
+        }
+    }
+}
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// A reply in API Gateway's form.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum Encoded {
+    V1(ApiGatewayProxyResponse),
+    V2(ApiGatewayV2httpResponse),
+}
+
+/// Writes down what the caller is not told.
+fn log(problem: &Problem) {
+    match problem {
+        Problem::Unauthenticated(refusal) => {
+            info!(problem.code = problem.code(), denial = refusal.denial.code(), "refused");
+        }
+        Problem::Unavailable { doing, .. } | Problem::Internal { doing, .. } => {
+            let causes = iter::successors(problem.source(), |&cause| cause.source());
+            let causes: Vec<String> = causes.map(ToString::to_string).collect();
+            error!(problem.code = problem.code(), doing, cause = causes.join(": "), "failed");
+        }
+        _ => info!(problem.code = problem.code(), "refused"),
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("status", &self.status).finish_non_exhaustive()
+    }
+}

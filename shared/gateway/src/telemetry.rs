@@ -1,0 +1,38 @@
+//! The log: one JSON object a line on stdout, where Lambda collects it.
+
+use std::{fmt::Display, panic};
+
+use tracing::{Span, error, field::display, level_filters::LevelFilter};
+use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// Crates whose debug output holds requests, headers or events, so only their warnings are kept.
+const QUIET: [&str; 6] = ["aws", "h2", "hyper", "lambda", "moka", "rustls"];
+
+/// Starts the log at `error`, `warn`, `info` or `debug`; another word is `info`. There is no `trace`: at that level
+/// `lambda_runtime` writes whole events with their tokens. A second start changes nothing.
+pub fn start(level: &str) {
+    let level = match level.to_ascii_lowercase().as_str() {
+        "error" => LevelFilter::ERROR,
+        "warn" => LevelFilter::WARN,
+        "debug" => LevelFilter::DEBUG,
+        _ => LevelFilter::INFO,
+    };
+    let quiet = QUIET.map(|target| (target, level.min(LevelFilter::WARN)));
+    let filter = Targets::new().with_default(level).with_targets(quiet);
+    let lines = fmt::layer().json().flatten_event(true).with_span_list(false).with_ansi(false);
+    if tracing_subscriber::registry().with(lines.with_filter(filter)).try_init().is_ok() {
+        panic::set_hook(Box::new(log_panic));
+    }
+}
+
+/// Writes the tenant of this request into its log lines.
+pub fn record_tenant(id: &impl Display) {
+    Span::current().record("tenant.id", display(id));
+}
+
+/// Where it panicked. A formatted message is left out: it may quote a tenant's data, where a literal cannot.
+fn log_panic(info: &panic::PanicHookInfo<'_>) {
+    let place = info.location().map(ToString::to_string);
+    let literal = info.payload().downcast_ref::<&'static str>();
+    error!(panic.place = place, panic.literal = literal, "a panic was caught");
+}

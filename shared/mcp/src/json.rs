@@ -1,0 +1,123 @@
+//! JSON as a hostile client may send it, read once and strictly; and the one form that is hashed.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{
+    Serialize, Serializer,
+    de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Number, Value};
+
+/// Arrays and objects inside one another, at most.
+pub(crate) const DEPTH_MAX: usize = 64;
+
+/// Reads one JSON text. Refused, beside what is no JSON: nesting deeper than [`DEPTH_MAX`], and an object that
+/// has a name twice, since two readers of it may disagree about what it says.
+pub(crate) fn parse(body: &[u8]) -> Result<Value, String> {
+    let text = std::str::from_utf8(body).map_err(|err| format!("the body is not UTF-8: {err}"))?;
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = Strict { depth_left: DEPTH_MAX }
+        .deserialize(&mut reader)
+        .map_err(|err| format!("the body is not JSON that is served: {err}"))?;
+    reader.end().map_err(|err| format!("the body is not one JSON text: {err}"))?;
+    Ok(value)
+}
+
+/// The value without white space and with the names of every object sorted, whatever order they came in.
+pub(crate) fn canonical(value: &Value) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(&Sorted(value))
+}
+
+struct Strict {
+    depth_left: usize,
+}
+
+impl Strict {
+    /// The bound is checked on the way down, before the recursion costs anything.
+    fn deeper<E: Error>(&self) -> Result<usize, E> {
+        self.depth_left
+            .checked_sub(1)
+            .ok_or_else(|| E::custom(format_args!("nested deeper than {DEPTH_MAX} levels")))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number is not finite"))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E: Error>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let depth_left = self.deeper()?;
+        let mut out = Vec::new();
+        while let Some(item) = items.next_element_seed(Strict { depth_left })? {
+            out.push(item);
+        }
+        Ok(Value::Array(out))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let depth_left = self.deeper()?;
+        let mut out = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            let value = members.next_value_seed(Strict { depth_left })?;
+            if out.contains_key(&name) {
+                return Err(A::Error::custom("an object has the same name twice"));
+            }
+            out.insert(name, value);
+        }
+        Ok(Value::Object(out))
+    }
+}
+
+struct Sorted<'a>(&'a Value);
+
+impl Serialize for Sorted<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Array(items) => out.collect_seq(items.iter().map(Sorted)),
+            // A map of serde_json keeps insertion order when any crate of the build asks it to.
+            Value::Object(members) => out.collect_map(
+                members.iter().map(|(name, value)| (name, Sorted(value))).collect::<BTreeMap<_, _>>(),
+            ),
+            other => other.serialize(out),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The AWS clients: one HTTP client for all, pinned roots, bounded waits.
+
+use std::{fmt, time::Duration};
+
+use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::{
+    Builder,
+    tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode},
+};
+
+use crate::{Config, Problem};
+
+/// The certificate authorities of AWS's own endpoints. Source: <https://www.amazontrust.com/repository/>.
+const AMAZON_ROOTS: &str = include_str!("aws/amazon-roots.pem");
+
+/// What all clients of one function share. Credentials are those of the function's own role.
+#[derive(Debug, Clone)]
+pub(crate) struct Aws {
+    pub(crate) sdk: SdkConfig,
+}
+
+impl Aws {
+    /// Reads region, endpoints and credentials as every AWS SDK does.
+    ///
+    /// # Errors
+    /// [`Problem::Internal`] when the pinned roots can't be read: there is no falling back to others.
+    pub(crate) async fn load(config: &Config) -> Result<Self, Problem> {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_millis(1_000))
+            .operation_attempt_timeout(Duration::from_millis(2_500))
+            .operation_timeout(Duration::from_millis(6_000))
+            .build();
+        let sdk = aws_config::defaults(BehaviorVersion::latest())
+            .region(aws_config::Region::new(config.region.clone()))
+            .http_client(http_client()?)
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .load()
+            .await;
+        Ok(Self { sdk })
+    }
+}
+
+/// TLS by ring: aws-lc's jitter entropy would cost 22 ms of CPU at the first handshake. Only Amazon's roots are
+/// trusted, which is less to parse and nobody else to trust.
+fn http_client() -> Result<aws_smithy_runtime_api::client::http::SharedHttpClient, Problem> {
+    let roots = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS.as_bytes());
+    let context = TlsContext::builder()
+        .with_trust_store(roots)
+        .build()
+        .map_err(|err| Problem::internal("reading the pinned roots", err))?;
+    let provider = tls::Provider::Rustls(CryptoMode::Ring);
+    Ok(Builder::new().tls_provider(provider).tls_context(context).build_https())
+}
+
+/// A failed call of the store as a problem. Whatever may pass by itself is retryable; the rest is ours.
+pub(crate) fn store_problem<E>(doing: &'static str, err: SdkError<E>) -> Problem
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let passes = match &err {
+        SdkError::ConstructionFailure(_) => false,
+        SdkError::ServiceError(service) => passes_by_itself(service.err().code()),
+        _ => true,
+    };
+    let cause = StoreError(DisplayErrorContext(&err).to_string());
+    if passes { Problem::unavailable(doing, cause) } else { Problem::internal(doing, cause) }
+}
+
+fn passes_by_itself(code: Option<&str>) -> bool {
+    matches!(
+        code,
+        None | Some(
+            "ProvisionedThroughputExceededException"
+                | "ThrottlingException"
+                | "RequestLimitExceeded"
+                | "InternalServerError"
+                | "InternalServiceError"
+                | "InternalFailure"
+                | "ServiceUnavailable"
+                | "TransactionInProgressException"
+                | "LimitExceededException"
+                | "ExpiredTokenException"
+        )
+    )
+}
+
+/// What the SDK said, for the log.
+#[derive(Debug)]
+struct StoreError(String);
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StoreError {}

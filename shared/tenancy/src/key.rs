@@ -1,0 +1,140 @@
+//! Keys of a tenant's items. A partition key begins with the tenant, whose id has a fixed length and ends in `#`.
+
+use std::{fmt, str::FromStr};
+
+use crate::{Problem, clock::Moment, crypto, tenant::TenantId};
+
+/// The families of the data table. The tenant role's leading keys go by them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Family<'a> {
+    /// Items of one collection.
+    Item(&'a str),
+    /// Counters.
+    Meter,
+    /// One idempotency record.
+    Idempotency(&'a str),
+    /// The audit records of one day.
+    Audit(&'a str),
+    /// Limits, tier, status and epoch: written by the operator alone.
+    Plan,
+}
+
+impl Family<'_> {
+    /// The partition key.
+    pub(crate) fn of(&self, tenant: &TenantId) -> String {
+        match self {
+            Self::Item(collection) => format!("TENANT#{tenant}#ITEM#{collection}"),
+            Self::Meter => format!("TENANT#{tenant}#METER"),
+            Self::Idempotency(name) => format!("TENANT#{tenant}#IDEM#{name}"),
+            Self::Audit(day) => format!("TENANT#{tenant}#AUDIT#{day}"),
+            Self::Plan => format!("TENANT#{tenant}#PLAN"),
+        }
+    }
+}
+
+/// Names an item within its collection. Grammar: 1 to 64 of `A-Z a-z 0-9 - _`. It says nothing of the tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ItemId(Box<str>);
+
+impl ItemId {
+    /// A new id: 48 bits of time and 80 random ones, so that ids sort as their items were made.
+    pub(crate) fn make(now: Moment) -> Result<Self, Problem> {
+        let mut bits = crypto::random_bits()?;
+        let millis = u64::try_from(now.seconds()).unwrap_or(0).saturating_mul(1_000);
+        bits.iter_mut().zip(millis.to_be_bytes().iter().skip(2)).for_each(|(to, from)| *to = *from);
+        Ok(Self(TenantId::spell(bits).as_str().into()))
+    }
+
+    /// The text of the id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A text that is no item id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ItemIdError;
+
+impl fmt::Display for ItemIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an id has 1 to 64 of A-Z, a-z, 0-9, - and _")
+    }
+}
+
+impl std::error::Error for ItemIdError {}
+
+impl From<ItemIdError> for Problem {
+    fn from(err: ItemIdError) -> Self {
+        Self::Invalid { detail: format!("id: {err}") }
+    }
+}
+
+impl FromStr for ItemId {
+    type Err = ItemIdError;
+
+    fn from_str(text: &str) -> Result<Self, ItemIdError> {
+        let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        let fits = (1..=64).contains(&text.len());
+        (fits && plain).then(|| Self(text.into())).ok_or(ItemIdError)
+    }
+}
+
+impl fmt::Display for ItemId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether a text may name a collection: 1 to 32 of `a-z 0-9 _`, of which the first is a letter.
+#[must_use]
+pub(crate) const fn is_collection(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    if bytes.is_empty() || bytes.len() > 32 {
+        return false;
+    }
+    let mut rest = bytes;
+    let mut first = true;
+    while let [byte, tail @ ..] = rest {
+        if !(byte.is_ascii_lowercase() || (!first && (byte.is_ascii_digit() || *byte == b'_'))) {
+            return false;
+        }
+        first = false;
+        rest = tail;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clock::Clock;
+
+    #[test]
+    fn an_id_with_a_key_separator_is_refused() {
+        assert!("a-Z_9".parse::<ItemId>().is_ok());
+        for wrong in ["", "a#b", "a/b", "a*b", "a b", "é", &"a".repeat(65)] {
+            assert_eq!(wrong.parse::<ItemId>(), Err(ItemIdError), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn ids_sort_as_their_items_were_made() {
+        let at = |s| ItemId::make(Clock::fixed_at_s(s).now()).unwrap();
+        assert!(at(1_795_500_000) < at(1_795_500_001));
+        assert_ne!(at(1_795_500_000), at(1_795_500_000));
+    }
+
+    proptest! {
+        #[test]
+        fn no_key_of_one_tenant_begins_with_another_tenants_prefix(a: [u8; 16], b: [u8; 16], name in "[a-z]{1,32}") {
+            let (left, right) = (TenantId::spell(a), TenantId::spell(b));
+            prop_assume!(left != right);
+            let key = Family::Item(&name).of(&left);
+            let prefix = format!("TENANT#{}#", right);
+            prop_assert!(!key.starts_with(&prefix));
+        }
+    }
+}

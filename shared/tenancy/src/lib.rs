@@ -1,0 +1,47 @@
+//! The kernel: who the tenant is, and the only way to its data.
+//!
+//! A request goes through four types, each made from the one before, by value: [`Bearer`] → claims → [`Tenant`] →
+//! [`TenantScope`]. Whoever holds a scope can name one tenant's data and nobody else's.
+
+mod admission;
+mod aws;
+mod clock;
+mod config;
+mod crypto;
+mod entrance;
+mod evidence;
+mod fetch;
+mod invoke;
+mod key;
+mod keys;
+pub mod operator;
+mod plan;
+mod problem;
+mod profile;
+mod record;
+mod registry;
+mod resolve;
+mod scope;
+mod site;
+mod slug;
+mod staged;
+mod tenant;
+mod token;
+mod vend;
+
+pub use admission::{Admission, Committed, Operation, Outcome};
+pub use clock::{Clock, Moment};
+pub use config::{BaseDomain, Config, ConfigError, Edge};
+pub use entrance::{Entrance, start_entrance, start_resolver, start_vend};
+pub use evidence::{Bearer, EventKind, Evidence};
+pub use key::{ItemId, ItemIdError};
+pub use plan::{Limits, Plan};
+pub use problem::{Cause, Denial, Problem, Quota, Unauthenticated};
+pub use profile::Profile;
+pub use record::{RECORD_BYTES_MAX, Record, Stored};
+pub use resolve::{Position, Resolver};
+pub use scope::{PAGE_MAX, Page, TenantScope};
+pub use site::{Place, Site};
+pub use slug::{Slug, SlugError};
+pub use tenant::{Caller, Status, Tenant, TenantId, Tier, UnknownWord};
+pub use vend::{Grant, Vend, VendReply, VendRequest};

@@ -1,0 +1,243 @@
+//! Standing above tenants: onboarding, suspension, issuers. Whoever does it shows an [`OperatorAuthority`].
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, Put, TransactWriteItem, Update},
+};
+use url::Url;
+
+use crate::{
+    Config, Limits, Plan, Problem, Profile, Slug, Status, TenantId, Tier,
+    aws::{Aws, store_problem},
+    crypto::random_bits,
+    registry::Row,
+};
+
+/// The right to stand above tenants. A search for this name finds every place that does.
+#[derive(Debug)]
+pub struct OperatorAuthority(());
+
+impl OperatorAuthority {
+    /// Takes the authority that the process's own credentials give it. IAM says whether they do.
+    #[must_use]
+    pub const fn ambient() -> Self {
+        Self(())
+    }
+}
+
+/// The operator's hands.
+#[derive(Debug)]
+pub struct Operator {
+    client: Client,
+    registry: String,
+    data: String,
+}
+
+/// A tenant to be.
+#[derive(Debug, Clone)]
+pub struct NewTenant {
+    /// Its host name and path; it is never given to another tenant.
+    pub slug: Slug,
+    /// What it pays for.
+    pub tier: Tier,
+    /// The issuers that may speak for it.
+    pub issuers: Vec<String>,
+    /// The tenant claims that lead to it: (issuer, value).
+    pub claims: Vec<(String, String)>,
+    /// Web origins that may read replies.
+    pub origins: Vec<String>,
+}
+
+/// An issuer to pin.
+#[derive(Debug, Clone)]
+pub struct NewIssuer {
+    /// `iss`, exactly as tokens have it.
+    pub issuer: String,
+    /// Where its keys are.
+    pub jwks_uri: Url,
+    /// How its access tokens look.
+    pub profile: Profile,
+    /// The names of the tenant claims, in order; empty for `tenant_id`, `tenant_slug`; `scope` alone for a scope
+    /// `tenant:<value>`.
+    pub claims: Vec<String>,
+}
+
+impl Operator {
+    /// Opens the operator's tables with the process's own credentials.
+    ///
+    /// # Errors
+    /// [`Problem::Internal`] for a setting that is missing.
+    pub async fn open(_authority: &OperatorAuthority, config: &Config) -> Result<Self, Problem> {
+        let setting = |name| {
+            config.require(name).map_err(|err| Problem::internal("reading the configuration", err))
+        };
+        let aws = Aws::load(config).await?;
+        Ok(Self {
+            client: Client::new(&aws.sdk),
+            registry: setting("REGISTRY_TABLE")?.to_owned(),
+            data: setting("DATA_TABLE")?.to_owned(),
+        })
+    }
+
+    /// Pins an issuer.
+    ///
+    /// # Errors
+    /// [`Problem::Conflict`] when it is pinned already; [`Problem::Invalid`] when its name has a space.
+    pub async fn pin_issuer(&self, issuer: &NewIssuer) -> Result<(), Problem> {
+        if issuer.issuer.is_empty() || issuer.issuer.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return Err(Problem::Invalid { detail: "issuer: a URL without spaces".to_owned() });
+        }
+        let item = HashMap::from([
+            ("pk".to_owned(), text(&Row::Issuer(issuer.issuer.clone()).key())),
+            ("jwks_uri".to_owned(), text(issuer.jwks_uri.as_str())),
+            ("profile".to_owned(), text(issuer.profile.word())),
+            ("claims".to_owned(), list(&issuer.claims)),
+        ]);
+        self.commit(vec![self.new_row(item)?], "this issuer is pinned already").await
+    }
+
+    /// Lets an issuer without tenant claims speak for this tenant, and for no other ever.
+    ///
+    /// # Errors
+    /// [`Problem::Conflict`] when the issuer is not pinned, or speaks for another tenant.
+    pub async fn dedicate_issuer(&self, issuer: &str, tenant: &TenantId) -> Result<(), Problem> {
+        let update = Update::builder()
+            .table_name(&self.registry)
+            .key("pk", text(&Row::Issuer(issuer.to_owned()).key()))
+            .update_expression("SET sole_tenant = :tenant")
+            .condition_expression(
+                "attribute_exists(pk) AND (attribute_not_exists(sole_tenant) OR sole_tenant = :tenant)",
+            )
+            .expression_attribute_values(":tenant", text(tenant.as_str()))
+            .build()
+            .map_err(fault)?;
+        let item = TransactWriteItem::builder().update(update).build();
+        self.commit(vec![item], "this issuer is not pinned, or speaks for another tenant").await
+    }
+
+    /// Makes a tenant: its row, what leads to it, and its plan, all or nothing.
+    ///
+    /// # Errors
+    /// [`Problem::Conflict`] when the slug or a claim is or was another tenant's.
+    pub async fn create_tenant(&self, new: &NewTenant) -> Result<TenantId, Problem> {
+        let id = TenantId::spell(random_bits()?);
+        let lead = |row: Row| {
+            let item = HashMap::from([
+                ("pk".to_owned(), text(&row.key())),
+                ("tenant".to_owned(), text(id.as_str())),
+            ]);
+            self.new_row(item)
+        };
+        let tenant = HashMap::from([
+            ("pk".to_owned(), text(&Row::Tenant(id.clone()).key())),
+            ("slug".to_owned(), text(&new.slug.to_string())),
+            ("status".to_owned(), text(Status::Active.word())),
+            ("tier".to_owned(), text(new.tier.word())),
+            ("epoch".to_owned(), AttributeValue::N("1".to_owned())),
+            ("issuers".to_owned(), list(&new.issuers)),
+            ("origins".to_owned(), list(&new.origins)),
+        ]);
+        let mut items = vec![lead(Row::Slug(new.slug.clone()))?, self.new_row(tenant)?];
+        for (issuer, value) in &new.claims {
+            items.push(lead(Row::Claim { issuer: issuer.clone(), value: value.clone() })?);
+        }
+        let limits = Limits::of(new.tier);
+        let plan = Plan { epoch: 1, status: Status::Active, tier: new.tier, limits };
+        items.push(self.plan_row(&id, &plan)?);
+        self.commit(items, "the slug or a claim belongs to another tenant").await?;
+        Ok(id)
+    }
+
+    /// The tenant that a slug leads to.
+    ///
+    /// # Errors
+    /// [`Problem::NotFound`] when there is none.
+    pub async fn find_tenant(&self, slug: &Slug) -> Result<TenantId, Problem> {
+        let reply = self
+            .client
+            .get_item()
+            .table_name(&self.registry)
+            .key("pk", text(&Row::Slug(slug.clone()).key()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|err| store_problem("reading the registry", err))?;
+        let id = reply.item.as_ref().and_then(|item| TenantId::read(item.get("tenant")?.as_s().ok()?));
+        id.ok_or(Problem::NotFound { kind: "tenant" })
+    }
+
+    /// Replaces a tenant's plan, in the registry and in the row that every transaction checks. The plan's epoch must
+    /// be one more than the one that is there, so that no two changes meet unseen.
+    ///
+    /// # Errors
+    /// [`Problem::Conflict`] when the epoch is not the next.
+    pub async fn set_plan(&self, id: &TenantId, plan: &Plan) -> Result<(), Problem> {
+        let update = Update::builder()
+            .table_name(&self.registry)
+            .key("pk", text(&Row::Tenant(id.clone()).key()))
+            .update_expression("SET epoch = :epoch, #status = :status, tier = :tier")
+            .condition_expression("epoch = :before")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":epoch", AttributeValue::N(plan.epoch.to_string()))
+            .expression_attribute_values(":before", AttributeValue::N(plan.epoch.saturating_sub(1).to_string()))
+            .expression_attribute_values(":status", text(plan.status.word()))
+            .expression_attribute_values(":tier", text(plan.tier.word()))
+            .build()
+            .map_err(fault)?;
+        let put = Put::builder()
+            .table_name(&self.data)
+            .set_item(Some(plan.item(id)))
+            .build()
+            .map_err(fault)?;
+        let items = vec![
+            TransactWriteItem::builder().update(update).build(),
+            TransactWriteItem::builder().put(put).build(),
+        ];
+        self.commit(items, "the tenant has changed meanwhile").await
+    }
+
+    fn new_row(&self, item: HashMap<String, AttributeValue>) -> Result<TransactWriteItem, Problem> {
+        let put = Put::builder()
+            .table_name(&self.registry)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .build()
+            .map_err(fault)?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    fn plan_row(&self, id: &TenantId, plan: &Plan) -> Result<TransactWriteItem, Problem> {
+        let put = Put::builder()
+            .table_name(&self.data)
+            .set_item(Some(plan.item(id)))
+            .condition_expression("attribute_not_exists(pk)")
+            .build()
+            .map_err(fault)?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    async fn commit(&self, items: Vec<TransactWriteItem>, conflict: &str) -> Result<(), Problem> {
+        let reply = self.client.transact_write_items().set_transact_items(Some(items)).send().await;
+        match reply {
+            Ok(_) => Ok(()),
+            Err(err) if err.as_service_error().is_some_and(|err| err.is_transaction_canceled_exception()) => {
+                Err(Problem::Conflict { detail: conflict.to_owned() })
+            }
+            Err(err) => Err(store_problem("writing the registry", err)),
+        }
+    }
+}
+
+fn text(s: &str) -> AttributeValue {
+    AttributeValue::S(s.to_owned())
+}
+
+fn list(texts: &[String]) -> AttributeValue {
+    AttributeValue::L(texts.iter().map(|one| text(one)).collect())
+}
+
+fn fault(err: aws_sdk_dynamodb::error::BuildError) -> Problem {
+    Problem::internal("writing the registry", err)
+}

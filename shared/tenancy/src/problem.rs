@@ -1,0 +1,262 @@
+//! Everything that can end a request, and nothing else.
+
+use std::{error::Error, fmt};
+
+/// Why a request ended without its result. [`Display`](fmt::Display) is for the caller; `source()` is for the log.
+#[derive(Debug)]
+pub enum Problem {
+    /// No token that proves a tenant at this address. Unknown, malformed, foreign and (without a valid token)
+    /// suspended tenants answer with the same bytes.
+    Unauthenticated(Box<Unauthenticated>),
+    /// The token is good and lacks a scope.
+    InsufficientScope {
+        /// The scope that is missing.
+        scope: String,
+    },
+    /// A valid token for a tenant that the operator has suspended.
+    Suspended,
+    /// A feature, role or right that this caller does not have.
+    Forbidden {
+        /// What is missing and who can grant it.
+        detail: String,
+    },
+    /// There is no such item, or it is another tenant's: the two are one.
+    NotFound {
+        /// The kind of thing, for instance `note`.
+        kind: &'static str,
+    },
+    /// The request breaks a rule of its grammar or of a limit.
+    Invalid {
+        /// Where, and which rule.
+        detail: String,
+    },
+    /// A body, item or header over its limit.
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// Its limit.
+        bytes_max: usize,
+        /// What it has.
+        bytes: usize,
+    },
+    /// A version or an existence condition did not hold.
+    Conflict {
+        /// What changed meanwhile.
+        detail: String,
+    },
+    /// The same idempotency key came with other arguments.
+    IdempotencyMismatch,
+    /// A quota of the tenant is used up.
+    QuotaReached(Box<Quota>),
+    /// A dependency failed or was too slow; nothing was half done, and a retry may succeed.
+    Unavailable {
+        /// What was being done.
+        doing: &'static str,
+        /// The cause, for the log.
+        source: Option<Cause>,
+    },
+    /// A fault of ours.
+    Internal {
+        /// What was being done.
+        doing: &'static str,
+        /// The cause, for the log.
+        source: Option<Cause>,
+    },
+}
+
+/// Any error, for the log.
+pub type Cause = Box<dyn Error + Send + Sync>;
+
+/// What a caller without a valid token is told, and what only the log is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unauthenticated {
+    /// For the log and the audit trail, never for the caller.
+    pub denial: Denial,
+    /// The document that says where to get a token (RFC 9728), if the address has one.
+    pub resource_metadata: Option<String>,
+}
+
+/// A quota that is used up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quota {
+    /// A stable word, for instance `tool_calls_month`.
+    pub kind: &'static str,
+    /// The limit of the period.
+    pub limit: u64,
+    /// What is used of it.
+    pub used: u64,
+    /// When the period ends, in seconds since 1970 UTC.
+    pub resets_at_s: i64,
+    /// When the period ends, counted from now.
+    pub retry_after_s: u64,
+}
+
+/// Why a token, a host or their combination was refused. A stable word in logs; the caller sees none of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Denial {
+    /// There is no bearer token.
+    NoToken,
+    /// Evidence that this edge must bring is missing, or some that it can't bring is there.
+    Evidence,
+    /// The address is no tenant's.
+    UnknownHost,
+    /// The token breaks the grammar of a signed JWT.
+    MalformedToken,
+    /// The token's header says more, or other, than a pinned issuer's access token may.
+    TokenHeader,
+    /// A claim is missing, duplicated or of the wrong type.
+    TokenClaims,
+    /// The issuer is not one that may speak for this tenant.
+    Issuer,
+    /// The audience is not this address.
+    Audience,
+    /// Expired, or not valid yet.
+    Expired,
+    /// No key of the issuer has this id and algorithm.
+    UnknownKey,
+    /// The signature does not verify.
+    Signature,
+    /// The tenant claim is missing, ambiguous or unknown.
+    TenantClaim,
+    /// Two pieces of evidence name two tenants: an attempt to cross.
+    CrossTenant,
+}
+
+impl Denial {
+    /// The word for logs and audit records.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NoToken => "no_token",
+            Self::Evidence => "evidence",
+            Self::UnknownHost => "unknown_host",
+            Self::MalformedToken => "malformed_token",
+            Self::TokenHeader => "token_header",
+            Self::TokenClaims => "token_claims",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::Expired => "expired",
+            Self::UnknownKey => "unknown_key",
+            Self::Signature => "signature",
+            Self::TenantClaim => "tenant_claim",
+            Self::CrossTenant => "cross_tenant",
+        }
+    }
+}
+
+impl Unauthenticated {
+    /// The value of `WWW-Authenticate` (RFC 6750 § 3, RFC 9728 § 5.1). Which of the many reasons it was is not said.
+    #[must_use]
+    pub fn challenge(&self) -> String {
+        let mut parts = Vec::with_capacity(3);
+        if self.denial != Denial::NoToken {
+            parts.push(r#"error="invalid_token", error_description="the token is not valid here""#.to_owned());
+        }
+        if let Some(url) = &self.resource_metadata {
+            parts.push(format!(r#"resource_metadata="{url}""#));
+        }
+        if parts.is_empty() { "Bearer".to_owned() } else { format!("Bearer {}", parts.join(", ")) }
+    }
+}
+
+impl Problem {
+    /// A refusal for want of a valid token.
+    #[must_use]
+    pub fn unauthenticated(denial: Denial, resource_metadata: Option<String>) -> Self {
+        Self::Unauthenticated(Box::new(Unauthenticated { denial, resource_metadata }))
+    }
+
+    /// A fault of ours, with what was being done and its cause.
+    pub fn internal(doing: &'static str, cause: impl Into<Cause>) -> Self {
+        Self::Internal { doing, source: Some(cause.into()) }
+    }
+
+    /// A dependency that failed or was too slow.
+    pub fn unavailable(doing: &'static str, cause: impl Into<Cause>) -> Self {
+        Self::Unavailable { doing, source: Some(cause.into()) }
+    }
+
+    /// The stable word that clients branch on.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unauthenticated(_) => "unauthenticated",
+            Self::InsufficientScope { .. } => "insufficient_scope",
+            Self::Suspended => "suspended",
+            Self::Forbidden { .. } => "forbidden",
+            Self::NotFound { .. } => "not_found",
+            Self::Invalid { .. } => "invalid",
+            Self::TooLarge { .. } => "too_large",
+            Self::Conflict { .. } => "conflict",
+            Self::IdempotencyMismatch => "idempotency_mismatch",
+            Self::QuotaReached(_) => "quota_reached",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Internal { .. } => "internal",
+        }
+    }
+
+    /// The HTTP status, where the problem becomes an HTTP reply.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Unauthenticated(_) => 401,
+            Self::InsufficientScope { .. } | Self::Suspended | Self::Forbidden { .. } => 403,
+            Self::NotFound { .. } => 404,
+            Self::Invalid { .. } => 400,
+            Self::TooLarge { .. } => 413,
+            Self::Conflict { .. } => 409,
+            Self::IdempotencyMismatch => 422,
+            Self::QuotaReached(_) => 429,
+            Self::Unavailable { .. } => 503,
+            Self::Internal { .. } => 500,
+        }
+    }
+
+    /// The value of `WWW-Authenticate`, for the problems that have one.
+    #[must_use]
+    pub fn challenge(&self) -> Option<String> {
+        match self {
+            Self::Unauthenticated(refusal) => Some(refusal.challenge()),
+            Self::InsufficientScope { scope } => Some(format!(
+                r#"Bearer error="insufficient_scope", error_description="the token lacks a scope", scope="{scope}""#
+            )),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unauthenticated(_) => f.write_str("a valid access token for this address is required"),
+            Self::InsufficientScope { scope } => write!(f, "the token lacks the scope {scope}"),
+            Self::Suspended => f.write_str("this workspace is suspended; its operator can say why"),
+            Self::Forbidden { detail } | Self::Invalid { detail } | Self::Conflict { detail } => {
+                f.write_str(detail)
+            }
+            Self::NotFound { kind } => write!(f, "there is no such {kind}"),
+            Self::TooLarge { what, bytes_max, bytes } => {
+                write!(f, "the {what} has {bytes} bytes, and at most {bytes_max} are allowed")
+            }
+            Self::IdempotencyMismatch => f.write_str("this idempotency key was used with other arguments"),
+            Self::QuotaReached(quota) => write!(
+                f,
+                "the quota {} of {} is used up; it resets in {} s",
+                quota.kind, quota.limit, quota.retry_after_s
+            ),
+            Self::Unavailable { .. } => f.write_str("temporarily unavailable; try again"),
+            Self::Internal { .. } => f.write_str("internal error"),
+        }
+    }
+}
+
+impl Error for Problem {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Unavailable { source, .. } | Self::Internal { source, .. } => {
+                source.as_ref().map(|cause| &**cause as &(dyn Error + 'static))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Who the tenant is: all evidence that is present must agree, all that this edge brings must be present, and
+//! nothing else counts.
+
+use crate::{
+    Config, Denial, Evidence, EventKind, Problem,
+    clock::Clock,
+    config::{BaseDomain, Edge},
+    fetch::{Fetch, may_fetch},
+    keys::Keys,
+    registry::{Carrier, IssuerRow, Registry, Row, TenantRow},
+    site::{Place, Site},
+    tenant::{Caller, Proof, Status, Tenant, TenantId},
+    token::{Claims, Draft},
+};
+
+/// Makes a [`Tenant`] from evidence, and is the only maker.
+#[derive(Debug, Clone)]
+pub struct Resolver {
+    pub(crate) config: Config,
+    pub(crate) registry: Registry,
+    keys: Keys,
+    clock: Clock,
+}
+
+/// Where in the way of a request the resolver stands, which says what evidence there can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Position {
+    /// In the edge's authorizer, before anything was decided.
+    Edge,
+    /// Behind the edge, where what the edge decided is evidence too.
+    Behind,
+    /// In `vend`, which believes its caller nothing but the bearer's own words.
+    Vend,
+}
+
+/// The end of a proof: a refusal that the caller is told nothing about, or a problem of ours.
+enum End {
+    Denied(Denial),
+    Problem(Problem),
+}
+
+impl From<Denial> for End {
+    fn from(denial: Denial) -> Self {
+        Self::Denied(denial)
+    }
+}
+
+impl From<Problem> for End {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl Resolver {
+    pub(crate) fn new(config: Config, registry: Registry, fetch: Fetch, clock: Clock) -> Self {
+        Self { config, registry, keys: Keys::new(fetch, clock.clone()), clock }
+    }
+
+    /// The tenant that this evidence proves.
+    ///
+    /// # Errors
+    /// [`Problem::Unauthenticated`] for every doubt, with one and the same text; [`Problem::Suspended`] behind the
+    /// edge, for a valid token of a suspended tenant; [`Problem::Unavailable`] when registry or issuer do not answer.
+    pub async fn resolve(&self, position: Position, evidence: &Evidence) -> Result<Tenant, Problem> {
+        let site = evidence.domain_name.as_deref().and_then(|domain| {
+            Site::read(&self.config, domain, evidence.api_id.as_deref(), evidence.path_tenant.as_deref())
+        });
+        let metadata = site.as_ref().map(Site::metadata_url);
+        let proof = match site {
+            Some(site) => self.prove(position, &site, evidence).await,
+            None => Err(End::Denied(Denial::UnknownHost)),
+        };
+        proof.map_err(|end| match end {
+            End::Denied(denial) => Problem::unauthenticated(denial, metadata),
+            End::Problem(problem) => problem,
+        })
+    }
+
+    /// Opens the connections that the first event needs: to the registry, and to the default issuer.
+    ///
+    /// # Errors
+    /// [`Problem::Unavailable`] when the registry does not answer. An issuer that does not is asked again later.
+    pub async fn warm(&self) -> Result<(), Problem> {
+        self.registry.warm().await?;
+        if let Some(issuer) = self.registry.issuer(&self.config.issuer).await? {
+            if let Err(err) = self.keys.find(&issuer.issuer, &issuer.jwks_uri, "").await {
+                tracing::warn!(error = %err, "the default issuer's keys can't be had yet");
+            }
+        }
+        Ok(())
+    }
+
+    async fn prove(&self, position: Position, site: &Site, evidence: &Evidence) -> Result<Tenant, End> {
+        let bearer = evidence.bearer.as_ref().ok_or(Denial::NoToken)?;
+        self.check_presence(position, site, evidence)?;
+        let draft = Draft::parse(bearer)?;
+        let issuer = self.pinned_issuer(&draft).await?;
+        let hosted = self.hosted(site).await?;
+        if let Some(row) = &hosted {
+            may_speak(&issuer, row)?;
+        }
+        let is_ours = |audience: &str| self.is_ours(audience);
+        draft.check(issuer.profile, &site.resource(), self.clock.now(), is_ours)?;
+        let key = self.keys.find(&issuer.issuer, &issuer.jwks_uri, draft.key_id()).await??;
+        let claims = draft.verify(&key, issuer.profile)?;
+        let claimed = self.claimed(&issuer, &claims).await?;
+        let row = match hosted {
+            Some(row) if row.id == claimed => row,
+            Some(_) => return Err(Denial::CrossTenant.into()),
+            None => {
+                let row = self.registry.tenant(&claimed).await?.ok_or(Denial::TenantClaim)?;
+                may_speak(&issuer, &row)?;
+                row
+            }
+        };
+        let row = self.compare(row, &issuer, &claims, evidence).await?;
+        if position != Position::Edge && row.status == Status::Suspended {
+            return Err(Problem::Suspended.into());
+        }
+        Ok(tenant(row, issuer, claims, evidence, bearer.clone()))
+    }
+
+    /// The table of what must be there and what must not. A row that is not in it is a refusal.
+    fn check_presence(&self, position: Position, site: &Site, evidence: &Evidence) -> Result<(), Denial> {
+        let ours = evidence.authorizer.is_some();
+        let native = evidence.jwt_claims.is_some();
+        let lambda = evidence.lambda_tenant.is_some();
+        let universal = site.place == Place::Universal;
+        let laptop = self.config.base_domain.as_ref().is_some_and(BaseDomain::is_laptop);
+        let good = match (position, self.config.edge, evidence.event) {
+            (Position::Edge, Edge::Rest, EventKind::V1) | (Position::Edge, Edge::Http, EventKind::V2) => {
+                !ours && !native && !lambda
+            }
+            (Position::Behind, Edge::Rest, EventKind::V1) => ours && !native && lambda == self.config.isolation,
+            (Position::Behind, Edge::Http, EventKind::V2) => {
+                native == universal && ours != universal && !lambda
+            }
+            (Position::Behind, Edge::Watch, EventKind::V2) => laptop && !ours && !native && !lambda,
+            (Position::Vend, _, _) => !ours && !native && !lambda,
+            _ => false,
+        };
+        good.then_some(()).ok_or(Denial::Evidence)
+    }
+
+    async fn pinned_issuer(&self, draft: &Draft<'_>) -> Result<IssuerRow, End> {
+        draft.algorithm()?;
+        let name = draft.issuer()?;
+        let row = self.registry.issuer(name).await?.ok_or(Denial::Issuer)?;
+        if !may_fetch(&row.jwks_uri, self.config.is_laptop()) {
+            return Err(Denial::Issuer.into());
+        }
+        Ok(row)
+    }
+
+    /// The tenant whose address this is, where the address alone says so.
+    async fn hosted(&self, site: &Site) -> Result<Option<TenantRow>, End> {
+        let row = match &site.place {
+            Place::Host(slug) | Place::Path(slug) => Row::Slug(slug.clone()),
+            Place::Custom(host) => Row::Host(host.clone()),
+            Place::Universal => return Ok(None),
+        };
+        let id = self.registry.lead(row).await?.ok_or(Denial::UnknownHost)?;
+        Ok(Some(self.registry.tenant(&id).await?.ok_or(Denial::UnknownHost)?))
+    }
+
+    /// The tenant that the verified claims name, by (issuer, value) and never by slug.
+    async fn claimed(&self, issuer: &IssuerRow, claims: &Claims) -> Result<TenantId, End> {
+        let mut claimed = issuer.sole_tenant.clone();
+        for value in tenant_values(issuer, claims)? {
+            let row = Row::Claim { issuer: issuer.issuer.clone(), value };
+            let id = self.registry.lead(row).await?.ok_or(Denial::TenantClaim)?;
+            if claimed.as_ref().is_some_and(|other| *other != id) {
+                return Err(Denial::CrossTenant.into());
+            }
+            claimed = Some(id);
+        }
+        claimed.ok_or_else(|| Denial::TenantClaim.into())
+    }
+
+    /// What the edge says it decided must be what the token proves, and a newer row wins over a remembered one.
+    async fn compare(
+        &self,
+        row: TenantRow,
+        issuer: &IssuerRow,
+        claims: &Claims,
+        evidence: &Evidence,
+    ) -> Result<TenantRow, End> {
+        let agrees = |said: &String| said == row.id.as_str();
+        if let Some(seen) = &evidence.jwt_claims {
+            let names = match &issuer.carrier {
+                Carrier::Claims(names) => names.clone(),
+                Carrier::Scope => vec!["scope".to_owned()],
+            };
+            if !claims.agree_with(seen, &names) {
+                return Err(Denial::CrossTenant.into());
+            }
+        }
+        if !evidence.lambda_tenant.iter().all(agrees) {
+            return Err(Denial::CrossTenant.into());
+        }
+        let Some(context) = &evidence.authorizer else { return Ok(row) };
+        if !context.get("tenantId").is_some_and(agrees) {
+            return Err(Denial::CrossTenant.into());
+        }
+        let epoch: u64 = context.get("epoch").and_then(|text| text.parse().ok()).ok_or(Denial::Evidence)?;
+        if epoch <= row.epoch {
+            return Ok(row);
+        }
+        self.registry.forget(&row.id).await;
+        Ok(self.registry.tenant(&row.id).await?.ok_or(Denial::UnknownHost)?)
+    }
+
+    /// Whether a URL is an address of this deployment, so that no token is good at two of them.
+    fn is_ours(&self, audience: &str) -> bool {
+        let Ok(url) = url::Url::parse(audience) else { return false };
+        let Some(host) = url.host_str() else { return false };
+        let base = self.config.base_domain.as_ref().map(BaseDomain::as_str);
+        base.is_some_and(|base| {
+            host == base || host.strip_suffix(base).is_some_and(|rest| rest.ends_with('.'))
+        }) || host.contains(".execute-api.")
+    }
+}
+
+fn may_speak(issuer: &IssuerRow, row: &TenantRow) -> Result<(), Denial> {
+    let sole = issuer.sole_tenant.as_ref().is_none_or(|sole| *sole == row.id);
+    (sole && row.issuers.contains(&issuer.issuer)).then_some(()).ok_or(Denial::Issuer)
+}
+
+fn tenant_values(issuer: &IssuerRow, claims: &Claims) -> Result<Vec<String>, Denial> {
+    match &issuer.carrier {
+        Carrier::Claims(names) => names
+            .iter()
+            .filter_map(|name| claims.text(name).transpose())
+            .map(|value| value.map(str::to_owned))
+            .collect(),
+        Carrier::Scope => {
+            let mut values = claims.scopes.iter().filter_map(|scope| scope.strip_prefix("tenant:"));
+            match (values.next(), values.next()) {
+                (Some(value), None) => Ok(vec![value.to_owned()]),
+                (None, _) => Ok(Vec::new()),
+                _ => Err(Denial::TenantClaim),
+            }
+        }
+    }
+}
+
+fn tenant(
+    row: TenantRow,
+    issuer: IssuerRow,
+    claims: Claims,
+    evidence: &Evidence,
+    bearer: crate::Bearer,
+) -> Tenant {
+    Tenant {
+        id: row.id,
+        tier: row.tier,
+        epoch: row.epoch,
+        origins: row.origins,
+        caller: Caller {
+            subject: claims.subject,
+            issuer: issuer.issuer,
+            client: claims.client,
+            scopes: claims.scopes,
+        },
+        proof: Proof {
+            bearer,
+            expires_s: claims.expires_s,
+            domain_name: evidence.domain_name.clone().unwrap_or_default(),
+            api_id: evidence.api_id.clone(),
+            path_tenant: evidence.path_tenant.clone(),
+        },
+    }
+}

@@ -1,0 +1,51 @@
+//! The tools of the SaaS: the crate that its developers own. `functions/mcp` only registers what is declared here.
+
+mod notes;
+mod profile;
+
+use insula_mcp::{Builder, Refusal};
+use insula_tenancy::{Problem, TenantScope};
+
+/// Declares every tool, in the order in which clients list them.
+#[must_use]
+pub fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<TenantScope, ToolError> {
+    profile::declare(notes::declare(builder))
+}
+
+/// What ends a tool. Made from the kernel's [`Problem`], said to the model in its words.
+#[derive(Debug)]
+pub struct ToolError(Problem);
+
+impl ToolError {
+    /// The problem.
+    #[must_use]
+    pub const fn problem(&self) -> &Problem {
+        &self.0
+    }
+}
+
+impl From<Problem> for ToolError {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl From<ToolError> for Refusal {
+    fn from(ToolError(problem): ToolError) -> Self {
+        let data = match &problem {
+            Problem::QuotaReached(quota) => Some(serde_json::json!({
+                "kind": quota.kind,
+                "limit": quota.limit,
+                "used": quota.used,
+                "resets_at_s": quota.resets_at_s,
+            })),
+            _ => None,
+        };
+        Self {
+            code: problem.code(),
+            message: problem.to_string(),
+            data,
+            www_authenticate: problem.challenge(),
+        }
+    }
+}
