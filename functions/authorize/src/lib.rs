@@ -1,1 +1,45 @@
-//! The REST API's authorizer.
+//! The edge's authorizer: evidence in, Allow with the tenant or Deny with a challenge out.
+
+use std::collections::BTreeMap;
+
+use insula_gateway::{AuthorizerRequest, Error, Verdict, serve_authorizer, telemetry};
+use insula_tenancy::{Config, Denial, Position, Problem, Resolver, start_resolver};
+
+/// Starts the function and serves until Lambda ends it.
+///
+/// # Errors
+/// A setting that is wrong, or a registry that does not answer in init.
+pub async fn serve() -> Result<(), Error> {
+    let config = Config::from_env()?;
+    telemetry::start(config.log_level());
+    let resolver = start_resolver(config).await?;
+    serve_authorizer(|request| decide(&resolver, request)).await
+}
+
+/// Decides about one request. A suspended tenant's valid token passes: `mcp` tells it so.
+pub async fn decide(resolver: &Resolver, request: AuthorizerRequest) -> Verdict {
+    match resolver.resolve(Position::Edge, &request.evidence).await {
+        Ok(tenant) => {
+            telemetry::record_tenant(tenant.id());
+            let context = BTreeMap::from([
+                ("tenantId".to_owned(), tenant.id().to_string()),
+                ("epoch".to_owned(), tenant.epoch().to_string()),
+            ]);
+            Verdict::Allow { context, principal: tenant.id().to_string() }
+        }
+        Err(problem) => deny(&problem, request.bearer_denial),
+    }
+}
+
+fn deny(problem: &Problem, bearer_denial: Option<Denial>) -> Verdict {
+    telemetry::record_problem(problem);
+    match problem {
+        Problem::Unauthenticated(refusal) => {
+            let mut refusal = refusal.clone();
+            // A header that held no token is not the same as no header.
+            refusal.denial = bearer_denial.unwrap_or(refusal.denial);
+            Verdict::Deny { challenge: refusal.challenge() }
+        }
+        _ => Verdict::Unavailable,
+    }
+}

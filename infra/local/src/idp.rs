@@ -40,7 +40,7 @@ pub use self::options::{Alg, Clock, Options, PredefinedClient, User};
 /// `/authorize`, `/token`, `/register` and, for the `insula token` command, `/dev/token`.
 pub struct Idp {
     state: Arc<State>,
-    stop: Option<oneshot::Sender<()>>,
+    stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
@@ -57,7 +57,7 @@ impl Idp {
         let state = Arc::new(State::new(address.port(), options)?);
         let (stop, stopped) = oneshot::channel();
         let task = server::start(listener, Arc::clone(&state), stopped);
-        Ok(Idp { state, stop: Some(stop), task })
+        Ok(Idp { state, stop, task })
     }
 
     /// `http://localhost:<port>`, exactly as in `iss` and in the metadata.
@@ -103,13 +103,11 @@ impl Idp {
     }
 
     /// Closes the listener and every connection.
-    pub async fn stop(mut self) {
-        if let Some(stop) = self.stop.take() {
-            // A server that has ended already has nothing left to be told.
-            drop(stop.send(()));
+    pub async fn stop(self) {
+        drop(self.stop);
+        if let Err(err) = self.task.await {
+            tracing::error!(error = &err as &dyn std::error::Error, "the identity provider did not end well");
         }
-        // A join error would be a panic in the server's task, which its connections can't cause.
-        drop((&mut self.task).await);
     }
 }
 

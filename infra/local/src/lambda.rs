@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::json;
+use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::template::{Function, Stack};
 use pool::Pool;
@@ -215,7 +217,7 @@ impl Lambda {
         let address = listener.local_addr().map_err(StartError::Listen)?;
         let pool = Arc::new(Pool::new(config, stack.region.clone(), address));
         let server = runtime_api::serve(listener, Arc::clone(&pool));
-        pool.run(server);
+        pool.serve(server);
         Ok(Self { functions: functions(stack), backend: Backend::Instances(pool) })
     }
 
@@ -323,6 +325,14 @@ impl Drop for Lambda {
             pool.abort();
         }
     }
+}
+
+/// A root of X-Ray's form, not sampled, as the services make it where a request has none.
+pub(crate) fn trace_id() -> String {
+    let seconds = OffsetDateTime::now_utc().unix_timestamp();
+    let random = Uuid::new_v4().simple().to_string();
+    let (root, _) = random.split_at_checked(24).unwrap_or_default();
+    format!("Root=1-{seconds:08x}-{root};Sampled=0")
 }
 
 fn functions(stack: &Stack) -> BTreeMap<String, Arc<Function>> {

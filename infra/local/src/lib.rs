@@ -1,1 +1,15 @@
-//! The laptop: the deployed system with its AWS replaced.
+//! The laptop: the deployed system with its AWS replaced. It is never part of a deployment.
+//!
+//! [`Local`] reads `template.yaml`, starts the function binaries that it names behind a Lambda Runtime API, and puts
+//! an API Gateway in front of them and an AWS behind them that enforce what the template says.
+
+pub mod aws;
+mod demo;
+//GW pub mod gateway;
+pub mod idp;
+pub mod lambda;
+mod local;
+pub mod template;
+
+pub use demo::{DEMO, DemoError, DemoTenant, DemoUser, read_tenants};
+pub use local::{Edge, Local, Options, StartError};

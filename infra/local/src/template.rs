@@ -1,8 +1,36 @@
 //! The deployment's templates, resolved: the one list of functions, routes, roles, policies and tables.
 
-use std::collections::BTreeMap;
+mod document;
+mod fields;
+mod http_api;
+mod intrinsic;
+mod load;
+mod physical;
+mod place;
+mod resources;
+mod rest_api;
+mod scope;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, fmt};
 
 use serde_json::Value;
+
+/// What in which template the laptop can't follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TemplateError {
+    place: String,
+    problem: String,
+}
+
+impl fmt::Display for TemplateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.problem)
+    }
+}
+
+impl std::error::Error for TemplateError {}
 
 /// Everything that the local stack needs of `template.yaml` and the nested stacks in `infra/`.
 #[derive(Debug, Clone)]

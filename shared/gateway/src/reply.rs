@@ -1,6 +1,6 @@
 //! What goes back to the client, and the two forms in which API Gateway wants it.
 
-use std::{error::Error, fmt, iter};
+use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -10,7 +10,8 @@ use lambda_http::{
     aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayV2httpResponse},
 };
 use serde::Serialize;
-use tracing::{error, info};
+
+use crate::telemetry;
 
 /// When a client may try again what was unavailable.
 const RETRY_AFTER_S: u64 = 2;
@@ -60,7 +61,7 @@ impl Reply {
     /// problem's cause to the log, so it is called once.
     #[must_use]
     pub fn problem(problem: &Problem) -> Self {
-        log(problem);
+        telemetry::record_problem(problem);
         let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let reply = Self::details(status, problem.code(), &problem.to_string());
         let reply = match problem.challenge() {
@@ -145,21 +146,6 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 pub(crate) enum Encoded {
     V1(ApiGatewayProxyResponse),
     V2(ApiGatewayV2httpResponse),
-}
-
-/// Writes down what the caller is not told.
-fn log(problem: &Problem) {
-    match problem {
-        Problem::Unauthenticated(refusal) => {
-            info!(problem.code = problem.code(), denial = refusal.denial.code(), "refused");
-        }
-        Problem::Unavailable { doing, .. } | Problem::Internal { doing, .. } => {
-            let causes = iter::successors(problem.source(), |&cause| cause.source());
-            let causes: Vec<String> = causes.map(ToString::to_string).collect();
-            error!(problem.code = problem.code(), doing, cause = causes.join(": "), "failed");
-        }
-        _ => info!(problem.code = problem.code(), "refused"),
-    }
 }
 
 impl fmt::Debug for Reply {

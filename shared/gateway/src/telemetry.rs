@@ -1,8 +1,9 @@
 //! The log: one JSON object a line on stdout, where Lambda collects it.
 
-use std::{fmt::Display, panic};
+use std::{error::Error, fmt::Display, iter, panic};
 
-use tracing::{Span, error, field::display, level_filters::LevelFilter};
+use insula_tenancy::Problem;
+use tracing::{Span, error, field::display, info, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// Crates whose debug output holds requests, headers or events, so only their warnings are kept.
@@ -28,6 +29,21 @@ pub fn start(level: &str) {
 /// Writes the tenant of this request into its log lines.
 pub fn record_tenant(id: &impl Display) {
     Span::current().record("tenant.id", display(id));
+}
+
+/// Writes down what the caller is not told, once, where a problem becomes a reply.
+pub fn record_problem(problem: &Problem) {
+    match problem {
+        Problem::Unauthenticated(refusal) => {
+            info!(problem.code = problem.code(), denial = refusal.denial.code(), "refused");
+        }
+        Problem::Unavailable { doing, .. } | Problem::Internal { doing, .. } => {
+            let causes = iter::successors(problem.source(), |&cause| cause.source());
+            let causes: Vec<String> = causes.map(ToString::to_string).collect();
+            error!(problem.code = problem.code(), doing, cause = causes.join(": "), "failed");
+        }
+        _ => info!(problem.code = problem.code(), "refused"),
+    }
 }
 
 /// Where it panicked. A formatted message is left out: it may quote a tenant's data, where a literal cannot.

@@ -5,7 +5,6 @@ mod flaws;
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
-    marker::PhantomData,
 };
 
 use schemars::JsonSchema;
@@ -41,7 +40,6 @@ pub struct Builder<C, E> {
     templates: Vec<(Template, Entry<C, E>)>,
     completion: Option<Entry<C, E>>,
     flaws: Flaws,
-    of: PhantomData<fn(C) -> E>,
 }
 
 #[derive(Default)]
@@ -73,7 +71,6 @@ impl<C: Send + 'static, E: Send + 'static> Builder<C, E> {
             templates: Vec::new(),
             completion: None,
             flaws,
-            of: PhantomData,
         }
     }
 
@@ -157,7 +154,7 @@ impl<C: Send + 'static, E: Send + 'static> Builder<C, E> {
     }
 
     /// Declares a template of resources: `async fn(C, Vars) -> Result<Option<Vec<ResourceContents>>, E>`. The
-    /// variables of the URI are the members of `Vars`; a URI whose variables it does not take is not there.
+    /// variables of the URI are the members of `Vars`, each a string; a URI whose variables it does not take is not there.
     #[must_use]
     pub fn resource_template<V, F, Fut>(mut self, spec: ResourceSpec, function: F) -> Self
     where

@@ -101,14 +101,26 @@ struct Sure {
 
 #[derive(Deserialize)]
 struct Variables {
-    id: u32,
+    id: NoteId,
 }
 
-async fn greet(who: &'static str, Greeting { name, times, .. }: Greeting) -> Result<Greeted, Problem> {
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct NoteId(u32);
+
+impl TryFrom<String> for NoteId {
+    type Error = std::num::ParseIntError;
+
+    fn try_from(text: String) -> Result<NoteId, Self::Error> {
+        text.parse().map(NoteId)
+    }
+}
+
+async fn greet(who: &'static str, Greeting { name, times, tags }: Greeting) -> Result<Greeted, Problem> {
     match name.as_str() {
         "limit" => Err(Problem::Limit),
         "stranger" => Err(Problem::SignIn),
-        _ => Ok(Greeted { text: format!("{who} greets {name} {}", times.unwrap_or(1)) }),
+        _ => Ok(Greeted { text: format!("{who} greets {name} {}{}", times.unwrap_or(1), tags.concat()) }),
     }
 }
 
@@ -148,7 +160,7 @@ async fn about(_: &'static str) -> Result<Option<Vec<ResourceContents>>, Problem
 
 async fn note(
     who: &'static str,
-    Variables { id }: Variables,
+    Variables { id: NoteId(id) }: Variables,
 ) -> Result<Option<Vec<ResourceContents>>, Problem> {
     match id {
         404 => Ok(None),

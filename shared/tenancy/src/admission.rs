@@ -1,14 +1,17 @@
 //! One call, admitted exactly once: its charge, its audit record, its idempotency record and its writes become
 //! durable in one transaction, or none of them does.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::{
     Problem,
     aws::store_problem,
-    clock::Moment,
+    clock::{Clock, Moment},
     crypto::{Purpose, Ring, random_bits, sha256},
     key::Family,
     plan::Plan,
@@ -54,13 +57,57 @@ pub struct Admission {
     ring: Ring,
 }
 
-/// How an operation ended, for the audit record and for replays.
-#[derive(Debug)]
-pub struct Outcome<'a> {
-    /// `ok`, or the code of the problem.
-    pub code: &'a str,
-    /// The result as it will be given to a replay, byte for byte; `None` for one that is not kept: reads run again.
-    pub result: Option<&'a str>,
+/// How an operation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome<'a> {
+    /// It did what it was asked: its writes become durable, and a replay gets this result, byte for byte.
+    Done {
+        /// The result.
+        result: &'a str,
+    },
+    /// It only reads: nothing is written but the charge, and a replay reads again.
+    Read,
+    /// It did nothing, and says so in this word: it is charged, its writes are dropped, its key stays free.
+    Failed {
+        /// The problem's code.
+        code: &'a str,
+    },
+}
+
+impl Outcome<'_> {
+    const fn code(&self) -> &str {
+        match self {
+            Self::Done { .. } | Self::Read => "ok",
+            Self::Failed { code } => code,
+        }
+    }
+}
+
+/// Seals what an `input_required` result must bring back: good for one tenant, caller and operation with the same
+/// arguments, for ten minutes.
+#[derive(Debug, Clone)]
+pub struct StateSeal {
+    ring: Ring,
+    tenant: TenantId,
+    context: String,
+    clock: Clock,
+}
+
+impl StateSeal {
+    /// The sealed form; `None` if the AEAD fails.
+    #[must_use]
+    pub fn seal(&self, text: &str) -> Option<String> {
+        let until_s = self.clock.now().plus_s(STATE_TTL_S).seconds();
+        self.ring.seal(Purpose::RequestState, &self.tenant, &self.context, &format!("{until_s} {text}"))
+    }
+
+    /// What was sealed; `None` when it was altered, is another's, or has expired.
+    #[must_use]
+    pub fn open(&self, sealed: &str) -> Option<String> {
+        let opened = self.ring.open(Purpose::RequestState, &self.tenant, &self.context, sealed)?;
+        let (until, text) = opened.split_once(' ')?;
+        (self.clock.now().seconds() < until.parse::<i64>().ok()?).then(|| text.to_owned())
+    }
 }
 
 /// A committed operation.
@@ -113,27 +160,27 @@ impl Admission {
         }
     }
 
-    /// Seals what an `input_required` result must bring back: good for this tenant, caller and operation alone, and
-    /// for ten minutes. `None` if the AEAD fails.
+    /// The seal of this operation's state.
     #[must_use]
-    pub fn seal_state(&self, text: &str) -> Option<String> {
-        let until_s = self.room.clock.now().plus_s(STATE_TTL_S).seconds();
-        let text = format!("{until_s} {text}");
-        self.ring.seal(Purpose::RequestState, &self.room.tenant, &self.state_context(), &text)
-    }
-
-    /// Opens what [`Admission::seal_state`] sealed; `None` when it was altered, is another's, or has expired.
-    #[must_use]
-    pub fn open_state(&self, sealed: &str) -> Option<String> {
-        let opened = self.ring.open(Purpose::RequestState, &self.room.tenant, &self.state_context(), sealed)?;
-        let (until, text) = opened.split_once(' ')?;
-        (self.room.clock.now().seconds() < until.parse::<i64>().ok()?).then(|| text.to_owned())
-    }
-
-    fn state_context(&self) -> String {
+    pub fn state_seal(&self) -> StateSeal {
         let caller = &self.room.caller;
-        [&*caller.issuer, &caller.subject, &caller.client, &self.operation.action, &self.arguments_hash]
-            .join("\0")
+        let parts =
+            [&*caller.issuer, &caller.subject, &caller.client, &self.operation.action, &self.arguments_hash];
+        StateSeal {
+            ring: self.ring.clone(),
+            tenant: self.room.tenant.clone(),
+            context: parts.join("\0"),
+            clock: self.room.clock.clone(),
+        }
+    }
+
+    /// Records that the operation is refused before it ran. It is not charged.
+    ///
+    /// # Errors
+    /// [`Problem::Unavailable`] when the store does not answer: a refusal without a record is none to rely on.
+    pub async fn refuse(self, problem: &Problem) -> Result<(), Problem> {
+        self.room.staged().close();
+        self.record_denial(problem.code()).await
     }
 
     /// Charges, records and writes, all or nothing. What is staged after this is refused.
@@ -144,8 +191,11 @@ impl Admission {
     pub async fn commit(mut self, outcome: Outcome<'_>) -> Result<Committed, Problem> {
         let writes = self.room.staged().close();
         // An operation that failed is charged and recorded, and changes nothing.
-        let writes = if outcome.code == "ok" { writes } else { Default::default() };
-        if let Some(bytes) = outcome.result.map(str::len).filter(|bytes| *bytes > RESULT_BYTES_MAX) {
+        let writes = if matches!(outcome, Outcome::Done { .. }) { writes } else { BTreeMap::new() };
+        if let (Some(_), Outcome::Done { result }) = (&self.name, outcome)
+            && result.len() > RESULT_BYTES_MAX
+        {
+            let bytes = result.len();
             return Err(Problem::TooLarge { what: "result", bytes_max: RESULT_BYTES_MAX, bytes });
         }
         let mut window = Window::Opened;
@@ -154,7 +204,7 @@ impl Admission {
             let now = self.room.clock.now();
             let transaction = Transaction {
                 admission: &self,
-                outcome: &outcome,
+                outcome,
                 writes: &writes,
                 window,
                 now,

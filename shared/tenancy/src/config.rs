@@ -136,6 +136,12 @@ impl Config {
         self.settings.get(name).map(String::as_str).filter(|text| !text.is_empty()).ok_or(ConfigError { name })
     }
 
+    /// How much is logged; `info` where it is not set.
+    #[must_use]
+    pub fn log_level(&self) -> &str {
+        self.settings.get("LOG_LEVEL").map_or("info", String::as_str)
+    }
+
     /// Whether this is the laptop.
     #[must_use]
     pub fn is_laptop(&self) -> bool {

@@ -29,7 +29,7 @@ mod tenant;
 mod token;
 mod vend;
 
-pub use admission::{Admission, Committed, Operation, Outcome};
+pub use admission::{Admission, Committed, Operation, Outcome, StateSeal};
 pub use clock::{Clock, Moment};
 pub use config::{BaseDomain, Config, ConfigError, Edge};
 pub use entrance::{Entrance, start_entrance, start_resolver, start_vend};
@@ -39,7 +39,7 @@ pub use plan::{Limits, Plan};
 pub use problem::{Cause, Denial, Problem, Quota, Unauthenticated};
 pub use profile::Profile;
 pub use record::{RECORD_BYTES_MAX, Record, Stored};
-pub use resolve::{Position, Resolver};
+pub use resolve::{Position, ResourceMetadata, Resolver};
 pub use scope::{PAGE_MAX, Page, TenantScope};
 pub use site::{Place, Site};
 pub use slug::{Slug, SlugError};

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
+use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, Put, TransactWriteItem, Update},
 };
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::{
@@ -25,6 +27,19 @@ impl OperatorAuthority {
     pub const fn ambient() -> Self {
         Self(())
     }
+}
+
+/// Credentials and an endpoint other than those of the process's environment.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// The endpoint of every service.
+    pub endpoint_url: String,
+    /// The access key's id.
+    pub access_key_id: String,
+    /// The signing secret.
+    pub secret_access_key: SecretString,
+    /// The session's token.
+    pub session_token: SecretString,
 }
 
 /// The operator's hands.
@@ -69,16 +84,43 @@ impl Operator {
     ///
     /// # Errors
     /// [`Problem::Internal`] for a setting that is missing.
-    pub async fn open(_authority: &OperatorAuthority, config: &Config) -> Result<Self, Problem> {
-        let setting = |name| {
-            config.require(name).map_err(|err| Problem::internal("reading the configuration", err))
-        };
+    pub async fn open(authority: &OperatorAuthority, config: &Config) -> Result<Self, Problem> {
         let aws = Aws::load(config).await?;
-        Ok(Self {
-            client: Client::new(&aws.sdk),
-            registry: setting("REGISTRY_TABLE")?.to_owned(),
-            data: setting("DATA_TABLE")?.to_owned(),
-        })
+        Self::with_client(authority, config, Client::new(&aws.sdk))
+    }
+
+    /// Opens the operator's tables with these credentials at this endpoint.
+    ///
+    /// # Errors
+    /// As [`Operator::open`].
+    pub async fn open_at(
+        authority: &OperatorAuthority,
+        config: &Config,
+        access: Access,
+    ) -> Result<Self, Problem> {
+        let aws = Aws::load(config).await?;
+        let credentials = Credentials::new(
+            access.access_key_id,
+            access.secret_access_key.expose_secret(),
+            Some(access.session_token.expose_secret().to_owned()),
+            None,
+            "operator",
+        );
+        let config_at = aws_sdk_dynamodb::config::Builder::from(&aws.sdk)
+            .endpoint_url(access.endpoint_url)
+            .credentials_provider(credentials)
+            .build();
+        Self::with_client(authority, config, Client::from_conf(config_at))
+    }
+
+    fn with_client(_authority: &OperatorAuthority, config: &Config, client: Client) -> Result<Self, Problem> {
+        let setting = |name| {
+            config
+                .require(name)
+                .map(str::to_owned)
+                .map_err(|err| Problem::internal("reading the configuration", err))
+        };
+        Ok(Self { client, registry: setting("REGISTRY_TABLE")?, data: setting("DATA_TABLE")? })
     }
 
     /// Pins an issuer.

@@ -33,6 +33,17 @@ pub enum Position {
     Vend,
 }
 
+/// What the public may know of an address (RFC 9728 § 2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourceMetadata {
+    /// The MCP endpoint, exactly as clients use it.
+    pub resource: String,
+    /// Where tokens for it come from.
+    pub issuers: Vec<String>,
+    /// The web origins that may read replies.
+    pub origins: Vec<String>,
+}
+
 /// The end of a proof: a refusal that the caller is told nothing about, or a problem of ours.
 enum End {
     Denied(Denial),
@@ -74,6 +85,27 @@ impl Resolver {
             End::Denied(denial) => Problem::unauthenticated(denial, metadata),
             End::Problem(problem) => problem,
         })
+    }
+
+    /// What the public may know of the address that this evidence is about, or `None` where there can be none.
+    ///
+    /// An address that no tenant has looks like that of a tenant without an issuer of its own.
+    ///
+    /// # Errors
+    /// [`Problem::Unavailable`] when the registry does not answer.
+    pub async fn describe(&self, evidence: &Evidence) -> Result<Option<ResourceMetadata>, Problem> {
+        let site = evidence.domain_name.as_deref().and_then(|domain| {
+            Site::read(&self.config, domain, evidence.api_id.as_deref(), evidence.path_tenant.as_deref())
+        });
+        let Some(site) = site else { return Ok(None) };
+        let hosted = match self.hosted(&site).await {
+            Ok(row) => row,
+            Err(End::Denied(_)) => None,
+            Err(End::Problem(problem)) => return Err(problem),
+        };
+        let (issuers, origins) = hosted.map(|row| (row.issuers, row.origins)).unwrap_or_default();
+        let issuers = if issuers.is_empty() { vec![self.config.issuer.clone()] } else { issuers };
+        Ok(Some(ResourceMetadata { resource: site.resource(), issuers, origins }))
     }
 
     /// Opens the connections that the first event needs: to the registry, and to the default issuer.

@@ -12,6 +12,9 @@ pub fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<TenantScope,
     profile::declare(notes::declare(builder))
 }
 
+/// Every scope that a tool needs, for the public metadata of a host.
+pub const SCOPES: [&str; 3] = ["notes:read", "notes:write", "profile:read"];
+
 /// What ends a tool. Made from the kernel's [`Problem`], said to the model in its words.
 #[derive(Debug)]
 pub struct ToolError(Problem);

@@ -91,12 +91,15 @@ fn ask_of(state: &State, form: &Form, client: Client, redirect_uri: &RedirectUri
         return Err(("invalid_request", "PKCE is required, with code_challenge_method S256"));
     }
     let challenge = one("code_challenge")?.filter(|challenge| is_challenge(challenge));
-    let challenge = challenge.ok_or(("invalid_request", "code_challenge must be 43 characters of base64url"))?;
+    let challenge =
+        challenge.ok_or(("invalid_request", "code_challenge must be 43 characters of base64url"))?;
     let mut resources = form.all("resource");
     let resource = match (resources.next(), resources.next()) {
         (Some(resource), None) if is_resource(resource, state.options.gateway_port) => resource,
         (None, _) => return Err(("invalid_target", "resource is missing (RFC 8707)")),
-        (Some(_), _) => return Err(("invalid_target", "resource must be one URL of the gateway of this machine")),
+        (Some(_), _) => {
+            return Err(("invalid_target", "resource must be one URL of the gateway of this machine"));
+        }
     };
     let scopes = state.supported_scopes(one("scope")?);
     if scopes.is_empty() {
@@ -131,11 +134,13 @@ pub(super) fn post(state: &State, request: &Request<Bytes>) -> Reply {
         return page::error(StatusCode::BAD_REQUEST, "This is not the form of the sign-in page.");
     }
     let form = Form::parse(request.body());
-    let (Ok(Some(ticket)), Ok(user), Ok(denied)) = (form.one("ticket"), form.one("user"), form.one("deny")) else {
+    let (Ok(Some(ticket)), Ok(user), Ok(denied)) = (form.one("ticket"), form.one("user"), form.one("deny"))
+    else {
         return page::error(StatusCode::BAD_REQUEST, "This is not the form of the sign-in page.");
     };
     let Some(ask) = state.shelves().tickets.take(Digest::of(ticket), state.now_s()) else {
-        let why = "This sign-in page was used already, or is older than ten minutes: start again in the client.";
+        let why =
+            "This sign-in page was used already, or is older than ten minutes: start again in the client.";
         return page::error(StatusCode::BAD_REQUEST, why);
     };
     let outcome = match (user.map(|id| state.user(id)), denied) {

@@ -33,7 +33,12 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn public(id: String, name: String, redirect_uris: Vec<RedirectUri>, refreshes: bool) -> Client {
+    pub(super) fn public(
+        id: String,
+        name: String,
+        redirect_uris: Vec<RedirectUri>,
+        refreshes: bool,
+    ) -> Client {
         Client { id, name, redirect_uris, refreshes, secret: None }
     }
 
@@ -43,7 +48,13 @@ impl Client {
             .collect::<Result<_, _>>()
             .map_err(|why| format!("a redirect URI of the client {:?}: {why}", client.id))?;
         let secret = client.secret.clone();
-        Ok(Client { id: client.id.clone(), name: client.name.clone(), redirect_uris, refreshes: true, secret })
+        Ok(Client {
+            id: client.id.clone(),
+            name: client.name.clone(),
+            redirect_uris,
+            refreshes: true,
+            secret,
+        })
     }
 
     pub(super) fn may_redirect_to(&self, asked: &RedirectUri) -> bool {
@@ -84,7 +95,12 @@ impl RedirectUri {
         }
         let parts = |uri: &RedirectUri| {
             let url = &uri.url;
-            (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.path().to_owned(), url.query().map(str::to_owned))
+            (
+                url.scheme().to_owned(),
+                url.host_str().map(str::to_owned),
+                url.path().to_owned(),
+                url.query().map(str::to_owned),
+            )
         };
         parts(self) == parts(asked)
     }
@@ -172,7 +188,11 @@ impl State {
             (Some(expected), Some(sent)) => is_same(expected.expose_secret(), &sent),
             (None, Some(_)) | (Some(_), None) => false,
         };
-        if is_proved { Ok(id) } else { Err(OAuthError::new("invalid_client", "the client's secret is not right")) }
+        if is_proved {
+            Ok(id)
+        } else {
+            Err(OAuthError::new("invalid_client", "the client's secret is not right"))
+        }
     }
 
     pub(super) fn register(&self, client: Client) -> Result<(), OAuthError> {
@@ -219,7 +239,9 @@ fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, OAuthError> {
         let (id, secret) = text.split_once(':')?;
         Some((decode(id), decode(secret)))
     };
-    credentials().map(Some).ok_or_else(|| OAuthError::new("invalid_client", "the Authorization header is not Basic"))
+    credentials()
+        .map(Some)
+        .ok_or_else(|| OAuthError::new("invalid_client", "the Authorization header is not Basic"))
 }
 
 pub(super) fn repeated(_: Repeated) -> OAuthError {

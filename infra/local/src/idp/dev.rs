@@ -17,7 +17,10 @@ pub(super) fn post(state: &State, request: &Request<Bytes>) -> Result<Reply, OAu
         && !headers.contains_key(ORIGIN)
         && !headers.contains_key("sec-fetch-site");
     if !is_asked_by_a_program {
-        return Err(OAuthError::new("access_denied", "this is for the insula command: it sends X-Insula-Dev: 1"));
+        return Err(OAuthError::new(
+            "access_denied",
+            "this is for the insula command: it sends X-Insula-Dev: 1",
+        ));
     }
     if !has_media_type(headers, "application/json") {
         return Err(OAuthError::new("invalid_request", "the body must be application/json"));
@@ -29,6 +32,8 @@ pub(super) fn post(state: &State, request: &Request<Bytes>) -> Result<Reply, OAu
         Err(err @ MintError::Key(_)) => Err(OAuthError::internal(&err)),
         Err(err @ MintError::Resource(_)) => Err(OAuthError::new("invalid_target", err.to_string())),
         Err(err @ MintError::Scope) => Err(OAuthError::new("invalid_scope", err.to_string())),
-        Err(err @ (MintError::User | MintError::Ttl)) => Err(OAuthError::new("invalid_request", err.to_string())),
+        Err(err @ (MintError::User | MintError::Ttl)) => {
+            Err(OAuthError::new("invalid_request", err.to_string()))
+        }
     }
 }

@@ -23,9 +23,11 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 pub(super) fn parse_id(id: &str, own_port: u16) -> Result<Url, String> {
     let Ok(url) = Url::parse(id) else { return Err("the client id is not a URL".to_owned()) };
     if url.scheme() == "https" {
-        return Err("the laptop's identity provider fetches no client metadata document by https, since it uses no \
+        return Err(
+            "the laptop's identity provider fetches no client metadata document by https, since it uses no \
                     network: let the client register, or put its document on http://localhost"
-            .to_owned());
+                .to_owned(),
+        );
     }
     let is_loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1"));
     if url.scheme() != "http" || !is_loopback {
@@ -37,25 +39,31 @@ pub(super) fn parse_id(id: &str, own_port: u16) -> Result<Url, String> {
     }
     let is_bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
     if url.path() == "/" || !is_bare || url.as_str() != id {
-        return Err("the client id must be a URL with a path, no user name, no fragment and no dot segments".to_owned());
+        return Err("the client id must be a URL with a path, no user name, no fragment and no dot segments"
+            .to_owned());
     }
     Ok(url)
 }
 
 /// The client that the document describes. Redirects are not followed.
 pub(super) async fn fetch(url: &Url) -> Result<Client, String> {
-    let fetched = tokio::time::timeout(TIMEOUT, get(url)).await;
-    let body = fetched.map_err(|_| "the client metadata document took longer than 3 s".to_owned())??;
+    let Ok(fetched) = tokio::time::timeout(TIMEOUT, get(url)).await else {
+        return Err("the client metadata document took longer than 3 s".to_owned());
+    };
+    let body = fetched?;
     let metadata: Metadata = serde_json::from_slice(&body)
         .map_err(|err| format!("the client metadata document is not one: {err}"))?;
     if metadata.client_id.as_deref() != Some(url.as_str()) {
         return Err("the client metadata document is for another client_id than its own URL".to_owned());
     }
-    metadata.client(url.as_str().to_owned()).map_err(|err| format!("the client metadata document: {}", err.why))
+    metadata
+        .client(url.as_str().to_owned())
+        .map_err(|err| format!("the client metadata document: {}", err.why))
 }
 
 async fn get(url: &Url) -> Result<Bytes, String> {
-    let explain = |err: &dyn std::error::Error| format!("the client metadata document can't be fetched: {err}");
+    let explain =
+        |err: &dyn std::error::Error| format!("the client metadata document can't be fetched: {err}");
     let port = url.port_or_known_default().unwrap_or(80);
     let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
     let host = format!("{}:{port}", url.host_str().unwrap_or_default());
@@ -77,7 +85,7 @@ async fn get(url: &Url) -> Result<Bytes, String> {
             return Err("the client metadata document is not application/json".to_owned());
         }
         let body = Limited::new(response.into_body(), BODY_BYTES_MAX).collect().await;
-        let body = body.map_err(|_| format!("the client metadata document is broken or over {BODY_BYTES_MAX} bytes"))?;
+        let body = body.map_err(|err| explain(&*err))?;
         Ok(body.to_bytes())
     };
     // A broken connection is seen by the exchange as well, which can say what it broke.

@@ -5,11 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
-use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -106,9 +108,7 @@ impl KeyRing {
 
     /// A compact JWS under a header of `typ`, `alg` and `kid`.
     pub(super) fn sign_as(&self, typ: &str, claims: &Value, alg: Alg) -> Result<String, KeyError> {
-        self.newest(alg, |key| {
-            key.sign(&json!({ "alg": alg.name(), "typ": typ, "kid": key.kid }), claims)
-        })
+        self.newest(alg, |key| key.sign(&json!({ "alg": alg.name(), "typ": typ, "kid": key.kid }), claims))
     }
 
     fn newest<T>(&self, alg: Alg, use_key: impl Fn(&Key) -> Result<T, KeyError>) -> Result<T, KeyError> {
@@ -135,7 +135,10 @@ impl Key {
                 let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
                 STANDARD.encode(key.to_pkcs8v1()?)
             }
-            Alg::Rs256 => STANDARD.encode(RsaKeyPair::generate(KeySize::Rsa2048)?.as_der()?),
+            Alg::Rs256 => {
+                let key: Pkcs8V1Der<'_> = RsaKeyPair::generate(KeySize::Rsa2048)?.as_der()?;
+                STANDARD.encode(key.as_ref())
+            }
         };
         Key::open(Kept { alg, pkcs8, retired_s: None })
     }
@@ -157,8 +160,8 @@ impl Key {
                 (Signer::Rsa(pair), jwk)
             }
         };
-        // RFC 7638: the digest of the required members in the order of their names, which is how
-        // serde_json prints a map that keeps no order; `jwk` holds nothing else yet.
+        // RFC 7638: the digest of the required members in the order of their names; `jwk` was made in that
+        // order and holds nothing else yet.
         let kid = Digest::of(&jwk.to_string()).base64url();
         if let Some(members) = jwk.as_object_mut() {
             members.insert("kid".into(), kid.clone().into());

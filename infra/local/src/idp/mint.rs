@@ -135,7 +135,12 @@ impl State {
     }
 
     /// OpenID Connect Core § 2; it says who signed in and opens nothing.
-    pub(super) fn id_token(&self, user: &User, client_id: &str, nonce: Option<&str>) -> Result<String, KeyError> {
+    pub(super) fn id_token(
+        &self,
+        user: &User,
+        client_id: &str,
+        nonce: Option<&str>,
+    ) -> Result<String, KeyError> {
         let now_s = self.now_s();
         let mut claims = json!({
             "iss": self.issuer,

@@ -1,7 +1,5 @@
 //! The two pages that a person sees: sign-in, and an error that can't be sent to a client.
 
-use std::fmt::Write;
-
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -20,9 +18,9 @@ pub(super) fn sign_in(ask: &Ask, users: &[User], ticket: &str) -> Reply {
     let mut forms = String::new();
     for user in users {
         let label = format!("{} ({})", user.name, user.tenant);
-        form(&mut forms, ticket, ("user", &user.id), &label);
+        forms += &form(ticket, ("user", &user.id), &label);
     }
-    form(&mut forms, ticket, ("deny", "1"), "Cancel");
+    forms += &form(ticket, ("deny", "1"), "Cancel");
     let body = format!(
         "<h1>Sign in</h1><p><strong>{}</strong>, which answers at <code>{}</code>, asks for access to <code>{}</code> \
          with the scopes <code>{}</code>.</p><p>These are test users of this machine: there is no password.</p>{forms}",
@@ -38,17 +36,15 @@ pub(super) fn error(status: StatusCode, why: &str) -> Reply {
     page(status, "Not possible", &format!("<h1>Not possible</h1><p>{}</p>", escape(why)))
 }
 
-fn form(into: &mut String, ticket: &str, (name, value): (&str, &str), label: &str) {
-    // Writing to a String can't fail.
-    drop(write!(
-        into,
+fn form(ticket: &str, (name, value): (&str, &str), label: &str) -> String {
+    format!(
         "<form method=\"post\" action=\"/authorize\"><input type=\"hidden\" name=\"ticket\" value=\"{}\">\
          <button type=\"submit\" name=\"{}\" value=\"{}\">{}</button></form>",
         escape(ticket),
         escape(name),
         escape(value),
         escape(label),
-    ));
+    )
 }
 
 fn page(status: StatusCode, title: &str, body: &str) -> Reply {
@@ -59,7 +55,8 @@ fn page(status: StatusCode, title: &str, body: &str) -> Reply {
     let mut reply = reply::with_type(status, "text/html; charset=utf-8", html.into_bytes());
     let style = STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
     // No `form-action`: browsers apply it to the redirect that follows, and that one leads to the client.
-    let policy = format!("default-src 'none'; style-src 'sha256-{style}'; frame-ancestors 'none'; base-uri 'none'");
+    let policy =
+        format!("default-src 'none'; style-src 'sha256-{style}'; frame-ancestors 'none'; base-uri 'none'");
     if let Ok(policy) = HeaderValue::try_from(policy) {
         reply.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
     }

@@ -67,8 +67,8 @@ pub(super) fn post(state: &State, request: &Request<Bytes>) -> Result<Reply, OAu
     if !has_media_type(request.headers(), "application/json") {
         return Err(invalid("the body must be application/json"));
     }
-    let metadata: Metadata =
-        serde_json::from_slice(request.body()).map_err(|err| invalid(&format!("the body can't be read: {err}")))?;
+    let metadata: Metadata = serde_json::from_slice(request.body())
+        .map_err(|err| invalid(&format!("the body can't be read: {err}")))?;
     let id = shelf::secret().map_err(|err| OAuthError::internal(&err))?;
     // Whichever method the client asked for, it becomes a public one: § 3.2.1 allows the substitution.
     let client = metadata.public_client(id)?;

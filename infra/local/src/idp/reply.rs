@@ -56,7 +56,7 @@ impl OAuthError {
     }
 
     /// For a failure of this program; the cause goes to the log.
-    pub(super) fn internal(cause: &dyn std::error::Error) -> OAuthError {
+    pub(super) fn internal(cause: &(dyn std::error::Error + 'static)) -> OAuthError {
         tracing::error!(error = cause, "the identity provider failed");
         OAuthError::new("server_error", "the identity provider failed")
     }

@@ -29,13 +29,17 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 const HEADER_BYTES_MAX: usize = 32_768;
 const CONNECTIONS_MAX: usize = 256;
 
-pub(super) fn start(listener: TcpListener, state: Arc<State>, stopped: oneshot::Receiver<()>) -> JoinHandle<()> {
+pub(super) fn start(
+    listener: TcpListener,
+    state: Arc<State>,
+    stopped: oneshot::Receiver<()>,
+) -> JoinHandle<()> {
     // Every connection belongs to this task's set, so ending the task ends them all.
     tokio::task::spawn(async move {
         let mut connections = JoinSet::new();
         tokio::select! {
             () = accept(&listener, &state, &mut connections) => {}
-            // Also when the sender is dropped without a word.
+            // Nothing is ever sent: the sender is dropped.
             _ = stopped => {}
         }
         connections.shutdown().await;
@@ -72,7 +76,10 @@ async fn serve(stream: TcpStream, state: Arc<State>) {
         .max_buf_size(HEADER_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     if let Err(err) = connection.await {
-        tracing::debug!(error = &err as &dyn std::error::Error, "a connection to the identity provider broke");
+        tracing::debug!(
+            error = &err as &dyn std::error::Error,
+            "a connection to the identity provider broke"
+        );
     }
 }
 
@@ -105,7 +112,9 @@ fn is_for_us<B>(request: &Request<B>, port: u16) -> bool {
 async fn route(state: &State, request: &Request<Bytes>) -> Reply {
     let path = request.uri().path();
     let (methods, is_open) = match path {
-        "/.well-known/oauth-authorization-server" | "/.well-known/openid-configuration" | "/jwks" => ("GET", true),
+        "/.well-known/oauth-authorization-server" | "/.well-known/openid-configuration" | "/jwks" => {
+            ("GET", true)
+        }
         "/token" | "/register" => ("POST", true),
         "/authorize" => ("GET, POST", false),
         "/dev/token" => ("POST", false),
@@ -119,7 +128,9 @@ async fn route(state: &State, request: &Request<Bytes>) -> Reply {
         (&Method::POST, "/authorize") => authorize::post(state, request),
         (&Method::POST, "/token") => token::post(state, request).unwrap_or_else(|err| err.reply()),
         (&Method::POST, "/register") => register::post(state, request).unwrap_or_else(|err| err.reply()),
-        (&Method::POST, "/dev/token") => dev::post(state, request).unwrap_or_else(|err: OAuthError| err.reply()),
+        (&Method::POST, "/dev/token") => {
+            dev::post(state, request).unwrap_or_else(|err: OAuthError| err.reply())
+        }
         _ => {
             let mut refused = reply::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
             refused.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));

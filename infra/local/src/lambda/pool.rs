@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use crate::lambda::{Config, Instance, Invocation, InvokeError, Invoked, StartError, instance};
@@ -17,6 +17,9 @@ use crate::template::Function;
 
 /// The instances of one function, or of one tenant of an isolated function.
 pub(super) type Key = (String, Option<String>);
+
+/// How long the processes have to end when Lambda stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A call on its way to an instance.
 #[derive(Debug)]
@@ -42,6 +45,8 @@ struct Member {
     started: u64,
     /// Asked for work at least once.
     ready: bool,
+    /// Starts, or has answered and not yet asked for more: it will ask soon.
+    coming: bool,
     /// Said by `/init/error`.
     init_error: Option<Bytes>,
     current: Option<(Uuid, oneshot::Sender<Result<Invoked, InvokeError>>)>,
@@ -54,7 +59,8 @@ struct Set {
     queue: VecDeque<Job>,
     idle: Vec<(Uuid, oneshot::Sender<Delivery>)>,
     alive: usize,
-    starting: usize,
+    /// Those that are [`Member::coming`].
+    coming: usize,
     last_failure: Option<(u64, Invoked)>,
 }
 
@@ -66,6 +72,7 @@ struct State {
     total: u64,
     failures: u64,
     stopped: bool,
+    server: JoinSet<()>,
     tasks: JoinSet<()>,
 }
 
@@ -89,10 +96,9 @@ impl Pool {
         format!("{}/{}", self.address, id.simple())
     }
 
-    pub(super) fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut state = self.lock();
-        while state.tasks.try_join_next().is_some() {}
-        state.tasks.spawn(task);
+    /// Runs the Runtime API for as long as the pool runs.
+    pub(super) fn serve(&self, server: impl Future<Output = ()> + Send + 'static) {
+        self.lock().server.spawn(server);
     }
 
     pub(super) async fn invoke(
@@ -144,7 +150,7 @@ impl Pool {
                 {
                     return Err(StartError::Init(String::from_utf8_lossy(&failed.payload).into_owned()));
                 }
-                if set.is_some_and(|set| set.alive.saturating_sub(set.starting) >= count) {
+                if set.is_some_and(|set| set.alive.saturating_sub(set.coming) >= count) {
                     return Ok(());
                 }
             }
@@ -166,11 +172,11 @@ impl Pool {
         let key = (member.function.name.clone(), member.tenant.clone());
         let function = Arc::clone(&member.function);
         let set = state.sets.get_mut(&key)?;
-        if !member.ready {
-            member.ready = true;
-            set.starting = set.starting.saturating_sub(1);
-            member.deadline.send_replace(far_future());
+        member.ready = true;
+        if std::mem::take(&mut member.coming) {
+            set.coming = set.coming.saturating_sub(1);
         }
+        member.deadline.send_replace(far_future());
         let (deliver, delivery) = oneshot::channel();
         set.idle.retain(|(other, _)| *other != id);
         set.idle.push((id, deliver));
@@ -180,14 +186,20 @@ impl Pool {
 
     /// Ends the call that the instance has in hand. False when it is not that call.
     pub(super) fn finish(&self, id: Uuid, request_id: Uuid, outcome: Invoked) -> bool {
-        let mut state = self.lock();
+        let mut guard = self.lock();
+        let state = &mut *guard;
         let Some(member) = state.members.get_mut(&id) else { return false };
-        if member.current.as_ref().is_none_or(|(current, _)| *current != request_id) {
+        let Some((_, reply)) = member.current.take_if(|(current, _)| *current == request_id) else {
             return false;
+        };
+        // The deadline stays until the instance asks for more, so one that hangs now is ended too.
+        member.coming = true;
+        if let Some(set) = state.sets.get_mut(&(member.function.name.clone(), member.tenant.clone())) {
+            set.coming = set.coming.saturating_add(1);
         }
-        member.deadline.send_replace(far_future());
         // A caller that has gone, at its own timeout, is no reason to end the instance.
-        member.current.take().is_some_and(|(_, reply)| reply.send(Ok(outcome)).is_ok() || true)
+        drop(reply.send(Ok(outcome)));
+        true
     }
 
     /// Keeps what the instance said of its failed start; the process ends by itself.
@@ -206,11 +218,13 @@ impl Pool {
         let Some(set) = state.sets.get_mut(&key) else { return };
         set.alive = set.alive.saturating_sub(1);
         set.idle.retain(|(other, _)| *other != id);
+        if member.coming {
+            set.coming = set.coming.saturating_sub(1);
+        }
         if let Some((request_id, reply)) = member.current {
             // The caller may have gone; then nobody is owed the answer.
             drop(reply.send(Ok(reason.outcome(request_id, &member.function))));
         } else if !member.ready {
-            set.starting = set.starting.saturating_sub(1);
             let job = set.queue.pop_front();
             let request_id = job.as_ref().map_or_else(Uuid::new_v4, |job| job.request_id);
             let failed = match member.init_error {
@@ -255,17 +269,23 @@ impl Pool {
     }
 
     pub(super) async fn stop(&self) {
-        let mut tasks = self.take_tasks();
-        tasks.shutdown().await;
+        let (server, mut tasks) = self.take_tasks();
+        let all = async { while tasks.join_next().await.is_some() {} };
+        // A process that outlives its kill is left to the drop of its task.
+        drop(timeout(STOP_TIMEOUT, all).await);
+        drop(server);
     }
 
-    fn take_tasks(&self) -> JoinSet<()> {
+    fn take_tasks(&self) -> (JoinSet<()>, JoinSet<()>) {
         let mut state = self.lock();
         state.stopped = true;
+        for member in state.members.values() {
+            member.deadline.send_replace(Instant::now());
+        }
         state.members.clear();
         state.sets.clear();
         self.changed.send_replace(());
-        std::mem::take(&mut state.tasks)
+        (std::mem::take(&mut state.server), std::mem::take(&mut state.tasks))
     }
 
     /// Gives waiting calls to waiting instances, then starts instances for the calls that are left.
@@ -295,7 +315,7 @@ impl Pool {
             member.deadline.send_replace(deadline(timeout));
         }
         let room = self.config.instances_max.max(1).saturating_sub(set.alive);
-        let wanted = set.queue.len().saturating_sub(set.starting).min(room);
+        let wanted = set.queue.len().saturating_sub(set.coming).min(room);
         for _ in 0..wanted {
             self.start(state, function, key);
         }
@@ -312,7 +332,7 @@ impl Pool {
         *count = count.saturating_add(1);
         let set = state.sets.entry(key.clone()).or_default();
         set.alive = set.alive.saturating_add(1);
-        set.starting = set.starting.saturating_add(1);
+        set.coming = set.coming.saturating_add(1);
         let init = instance::INIT_TIMEOUT.saturating_add(Duration::from_secs(function.timeout_s.into()));
         let (deadline, ends) = watch::channel(deadline(init));
         let member = Member {
@@ -321,6 +341,7 @@ impl Pool {
             pid: 0,
             started: state.total,
             ready: false,
+            coming: true,
             init_error: None,
             current: None,
             deadline,

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::lambda::pool::{Delivery, Pool};
-use crate::lambda::{Invoked, RESPONSE_BYTES_MAX};
+use crate::lambda::{self, Invoked, RESPONSE_BYTES_MAX};
 
 /// Answers instances until it is dropped.
 pub(super) async fn serve(listener: TcpListener, pool: Arc<Pool>) {
@@ -57,7 +57,10 @@ async fn answer(pool: Arc<Pool>, request: Request<Incoming>) -> Result<Response<
     Ok(match (request.method(), call) {
         (&Method::GET, "invocation/next") => next(&pool, id).await,
         (&Method::POST, "init/error") => {
-            let diagnostic = body(request).await.unwrap_or_default();
+            let diagnostic = match body(request).await {
+                Body::Whole(diagnostic) => diagnostic,
+                Body::TooLarge | Body::Broken => Bytes::new(),
+            };
             accepted(pool.init_failed(id, diagnostic))
         }
         (&Method::POST, call) => finish(&pool, id, call.to_owned(), request).await,
@@ -80,7 +83,7 @@ fn delivered(delivery: Delivery) -> Response<Full<Bytes>> {
     let timeout = time::Duration::seconds(function.timeout_s.into());
     let deadline = OffsetDateTime::now_utc().saturating_add(timeout);
     let deadline_ms = deadline.unix_timestamp_nanos().saturating_div(1_000_000);
-    let trace_id = invocation.trace_id.unwrap_or_else(trace_id);
+    let trace_id = invocation.trace_id.unwrap_or_else(lambda::trace_id);
     let mut response = Response::builder()
         .header("Content-Type", "application/json")
         .header("Lambda-Runtime-Aws-Request-Id", request_id.to_string())
@@ -93,14 +96,6 @@ fn delivered(delivery: Delivery) -> Response<Full<Bytes>> {
     response
         .body(Full::new(invocation.payload))
         .unwrap_or_else(|_| problem(StatusCode::INTERNAL_SERVER_ERROR, "Runtime.Internal", "bad header"))
-}
-
-/// A root of X-Ray's form, not sampled.
-pub(crate) fn trace_id() -> String {
-    let seconds = OffsetDateTime::now_utc().unix_timestamp();
-    let random = Uuid::new_v4().simple().to_string();
-    let (root, _) = random.split_at_checked(24).unwrap_or_default();
-    format!("Root=1-{seconds:08x}-{root};Sampled=0")
 }
 
 /// `invocation/<request id>/response` and `invocation/<request id>/error`.
@@ -119,13 +114,11 @@ async fn finish(
     let Ok(request_id) = Uuid::try_parse(request_id) else {
         return problem(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID");
     };
-    let Some(payload) = body(request).await else {
-        let message = format!("Exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes).");
-        let large = Invoked::failed("Function.ResponseSizeTooLarge", &format!("Response payload size: {message}"));
-        if pool.finish(id, request_id, large) {
-            return problem(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &message);
-        }
-        return accepted(false);
+    let payload = match body(request).await {
+        Body::Whole(payload) => payload,
+        Body::TooLarge => return too_large(pool, id, request_id),
+        // The function did not finish its reply, so the call goes on until its deadline.
+        Body::Broken => return accepted(false),
     };
     let function_error = match verb {
         "response" => None,
@@ -135,14 +128,29 @@ async fn finish(
     accepted(pool.finish(id, request_id, Invoked { payload, function_error }))
 }
 
-/// None when the body is above the limit. What is above is read all the same: a connection that is cut would
-/// end the function's runtime, and Lambda does not do that.
-async fn body(request: Request<Incoming>) -> Option<Bytes> {
+fn too_large(pool: &Pool, id: Uuid, request_id: Uuid) -> Response<Full<Bytes>> {
+    let limit = format!("exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes).");
+    let failed = Invoked::failed("Function.ResponseSizeTooLarge", &format!("Response payload size {limit}"));
+    if !pool.finish(id, request_id, failed) {
+        return accepted(false);
+    }
+    problem(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &limit)
+}
+
+enum Body {
+    Whole(Bytes),
+    TooLarge,
+    Broken,
+}
+
+/// What is above the limit is read all the same: a connection that is cut would end the function's runtime,
+/// and Lambda does not do that.
+async fn body(request: Request<Incoming>) -> Body {
     let mut body = request.into_body();
     let mut kept = Vec::new();
     let mut fits = true;
     while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else { return Some(Bytes::new()) };
+        let Ok(frame) = frame else { return Body::Broken };
         if let Some(data) = frame.data_ref() {
             fits = fits && kept.len().saturating_add(data.len()) <= RESPONSE_BYTES_MAX;
             if fits {
@@ -150,7 +158,7 @@ async fn body(request: Request<Incoming>) -> Option<Bytes> {
             }
         }
     }
-    fits.then(|| Bytes::from(kept))
+    if fits { Body::Whole(Bytes::from(kept)) } else { Body::TooLarge }
 }
 
 fn accepted(known: bool) -> Response<Full<Bytes>> {

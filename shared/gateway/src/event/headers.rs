@@ -79,7 +79,10 @@ fn check_grammar(name: &str, value: &str) -> Result<(), Refusal> {
 fn check_host(host: &str) -> Result<(), Refusal> {
     // The name may be one that URLs refuse: a bad port, punycode that decodes to nothing, 999.999.999.999.
     let is_a_host = Url::parse(&format!("https://{host}/")).is_ok();
-    let plain = host.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'/' | b'\\' | b'@' | b'?' | b'#'));
+    // And the URL may keep a character, such as `{`, that `http::Uri` refuses: these are all that a host ever needs.
+    let plain = host
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b':' | b'[' | b']'));
     if !host.is_empty() && host.len() <= HOST_BYTES_MAX && plain && is_a_host {
         Ok(())
     } else {

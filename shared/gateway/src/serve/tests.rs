@@ -1,7 +1,7 @@
 use std::{cell::Cell, future::pending};
 
 use http::StatusCode;
-use insula_tenancy::{Denial, Problem, problem::Quota};
+use insula_tenancy::{Denial, Problem, Quota};
 use serde_json::json;
 
 use super::*;

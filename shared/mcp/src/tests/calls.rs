@@ -142,23 +142,16 @@ fn an_idempotency_key_is_short_and_visible() {
 
 #[test]
 fn a_stored_outcome_is_replayed_byte_for_byte_under_another_id() {
-    for name in ["you", "limit"] {
-        let post = Post::call("greet", json!({ "name": name }));
-        let (stored, first) = called(&post, |mut call| {
-            let outcome = run(&mut call);
-            let stored = outcome.as_ref().ok().and_then(Outcome::stored).map(str::to_owned);
-            (stored, String::from_utf8(call.reply(outcome).body).unwrap())
-        });
-        let Some(stored) = stored else {
-            assert_eq!(name, "limit");
-            continue;
-        };
-        let again = post.with(|body| body["id"] = json!("again"));
-        let second =
-            called(&again, |call| call.reply(Ok(Outcome::from_stored(stored.clone()).unwrap())).body);
-        assert_eq!(String::from_utf8(second).unwrap(), first.replace("\"id\":1", "\"id\":\"again\""));
-        assert!(first.contains(&stored));
-    }
+    let post = Post::call("greet", json!({ "name": "you" }));
+    let (stored, first) = called(&post, |mut call| {
+        let outcome = run(&mut call);
+        let stored = outcome.as_ref().unwrap().stored().unwrap().to_owned();
+        (stored, String::from_utf8(call.reply(outcome).body).unwrap())
+    });
+    assert!(first.contains(&stored));
+    let again = post.with(|body| body["id"] = json!("again"));
+    let second = called(&again, |call| call.reply(Ok(Outcome::from_stored(stored).unwrap())).body);
+    assert_eq!(String::from_utf8(second).unwrap(), first.replace("\"id\":1", "\"id\":\"again\""));
     assert!(Outcome::from_stored("[1]".to_owned()).is_none());
     assert!(Outcome::from_stored("{".to_owned()).is_none());
 }

@@ -28,7 +28,7 @@ pub(super) enum Window {
 /// One attempt.
 pub(super) struct Transaction<'a> {
     pub(super) admission: &'a Admission,
-    pub(super) outcome: &'a Outcome<'a>,
+    pub(super) outcome: Outcome<'a>,
     pub(super) writes: &'a BTreeMap<(&'static str, ItemId), Write>,
     pub(super) window: Window,
     pub(super) now: Moment,
@@ -75,7 +75,7 @@ impl Transaction<'_> {
 
     fn items(&self) -> Result<Vec<TransactWriteItem>, Problem> {
         let mut items = vec![self.plan()?, self.meter()?, self.audit()?];
-        if let Some(name) = &self.admission.name {
+        if let Some(name) = self.kept_name() {
             items.push(self.idempotency(name)?);
         }
         if !self.writes.is_empty() {
@@ -85,6 +85,14 @@ impl Transaction<'_> {
             items.push(self.write(collection, id, write)?);
         }
         Ok(items)
+    }
+
+    /// The name of the record to keep: an operation that failed keeps none, so that its key stays free.
+    fn kept_name(&self) -> Option<&str> {
+        match self.outcome {
+            Outcome::Failed { .. } => None,
+            _ => self.admission.name.as_deref(),
+        }
     }
 
     fn plan(&self) -> Result<TransactWriteItem, Problem> {
@@ -136,7 +144,7 @@ impl Transaction<'_> {
 
     fn audit(&self) -> Result<TransactWriteItem, Problem> {
         let item =
-            self.admission.audit_item(self.now, self.audit_key.clone(), self.outcome.code, "allowed");
+            self.admission.audit_item(self.now, self.audit_key.clone(), self.outcome.code(), "allowed");
         self.put(item, "attribute_not_exists(pk)", None)
     }
 
@@ -149,7 +157,7 @@ impl Transaction<'_> {
             ("arguments".to_owned(), text(&admission.arguments_hash)),
             ("ttl".to_owned(), AttributeValue::N(until_s.to_string())),
         ]);
-        if let Some(result) = self.outcome.result {
+        if let Outcome::Done { result } = self.outcome {
             item.insert("result".to_owned(), text(result));
         }
         let now_s = AttributeValue::N(self.now.seconds().to_string());
@@ -239,7 +247,7 @@ impl Transaction<'_> {
         if failed(0).is_some() {
             return Ok(Cancelled::Plan);
         }
-        if let Some(item) = self.admission.name.as_ref().and_then(|_| failed(3)) {
+        if let Some(item) = self.kept_name().and_then(|_| failed(3)) {
             return item.item().cloned().map(Cancelled::Done).ok_or_else(|| store_problem(DOING, err));
         }
         if let Some(reason) = failed(1) {

@@ -1,0 +1,5 @@
+//! The binary of `authorize`.
+
+fn main() -> Result<(), insula_gateway::Error> {
+    insula_gateway::run(authorize::serve())
+}

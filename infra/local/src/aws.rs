@@ -1,0 +1,17 @@
+//! The embedded AWS: what the functions call instead of AWS, with the same signatures demanded and the same policies
+//! enforced.
+
+pub mod dynamodb;
+mod emulated;
+pub mod front;
+pub mod iam;
+pub mod kms;
+pub mod need;
+pub mod reply;
+pub mod secrets;
+pub mod sessions;
+pub mod sigv4;
+mod sts;
+
+pub use front::{Aws, Fault, FaultKind, Invoke, Invoked};
+pub use sessions::{Credentials, Sessions};

@@ -1,0 +1,405 @@
+//! The one door to the embedded AWS: every call is matched to its session and allowed by its role, or refused.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, request::Parts};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::Value;
+use tokio::{net::TcpListener, task::JoinSet};
+
+use super::{
+    dynamodb::Dynamo,
+    iam::{Decision, Policies, Query},
+    kms::Kms,
+    need::{Malformed, Need},
+    reply::Reply,
+    secrets::Secrets,
+    sessions::{Session, Sessions},
+    sigv4::{self, Signed},
+    sts::{self, Assumable},
+};
+use crate::template::Stack;
+
+/// Bytes of a request: more than any of the services takes.
+const BODY_BYTES_MAX: usize = 20 * 1024 * 1024;
+
+/// Runs a function for Lambda's Invoke: name or ARN, payload.
+pub type Invoke = Arc<
+    dyn Fn(String, Bytes) -> Pin<Box<dyn Future<Output = Result<Invoked, String>> + Send>> + Send + Sync,
+>;
+
+/// A function's answer.
+#[derive(Debug)]
+pub struct Invoked {
+    /// The payload, also of an error.
+    pub payload: Bytes,
+    /// `Handled` or `Unhandled`, when the function failed.
+    pub function_error: Option<String>,
+}
+
+/// What goes wrong on purpose, once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// For instance `dynamodb`.
+    pub service: String,
+    /// For instance `TransactWriteItems`.
+    pub operation: String,
+    /// How.
+    pub kind: FaultKind,
+}
+
+/// How a call goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// 500, and nothing was done.
+    Before,
+    /// It was done, and 500.
+    After,
+    /// It was done, and the connection is cut.
+    CutAfter,
+    /// Throttled.
+    Throttle,
+    /// No answer for a minute.
+    Hang,
+}
+
+/// The embedded AWS.
+#[derive(Debug)]
+pub struct Aws {
+    door: Arc<Door>,
+    port: u16,
+    task: tokio::task::JoinHandle<()>,
+}
+
+struct Door {
+    region: String,
+    sessions: Arc<Sessions>,
+    roles: BTreeMap<String, Assumable>,
+    dynamo: Dynamo,
+    kms: Kms,
+    secrets: Secrets,
+    functions: BTreeMap<String, String>,
+    invoke: Invoke,
+    connections: AtomicU64,
+    calls: Mutex<BTreeMap<String, u64>>,
+    denials: Mutex<Vec<String>>,
+    faults: Mutex<Vec<Fault>>,
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Door").field("region", &self.region).finish_non_exhaustive()
+    }
+}
+
+/// What a call came to.
+enum Outcome {
+    Json(Reply),
+    Other(Response<Full<Bytes>>),
+    Cut,
+}
+
+impl Aws {
+    /// Opens the store and the door.
+    ///
+    /// # Errors
+    /// A policy that does not parse, a table that can't be made, a folder that can't be written.
+    pub async fn start(
+        listener: TcpListener,
+        stack: &Stack,
+        sessions: Arc<Sessions>,
+        invoke: Invoke,
+        data: Option<&Path>,
+    ) -> Result<Self, String> {
+        let port = listener.local_addr().map_err(|err| err.to_string())?.port();
+        let Stack { account, region, .. } = stack;
+        let door = Arc::new(Door {
+            region: region.clone(),
+            sessions,
+            roles: roles(stack)?,
+            dynamo: Dynamo::open(&stack.tables, data)?,
+            kms: Kms::open(&stack.keys, account, region, data).await?,
+            secrets: Secrets::open(&stack.secrets, account, region, data).await?,
+            functions: stack.functions.iter().map(|function| (function.name.clone(), function.arn.clone())).collect(),
+            invoke,
+            connections: AtomicU64::new(0),
+            calls: Mutex::default(),
+            denials: Mutex::default(),
+            faults: Mutex::default(),
+        });
+        let task = tokio::spawn(accept(listener, Arc::clone(&door)));
+        Ok(Self { door, port, task })
+    }
+
+    /// `http://127.0.0.1:<port>`.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Connections since the start.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.door.connections.load(Ordering::Relaxed)
+    }
+
+    /// Calls since the start, by `service:Operation`, refused ones too.
+    #[must_use]
+    pub fn calls(&self) -> BTreeMap<String, u64> {
+        self.door.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What IAM refused since the start: `role action resource`.
+    #[must_use]
+    pub fn denials(&self) -> Vec<String> {
+        self.door.denials.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes the next call of this service and operation go wrong.
+    pub fn fault(&self, fault: Fault) {
+        self.door.faults.lock().unwrap_or_else(PoisonError::into_inner).push(fault);
+    }
+
+    /// Closes the door.
+    pub fn stop(&self) {
+        self.task.abort();
+    }
+}
+
+fn roles(stack: &Stack) -> Result<BTreeMap<String, Assumable>, String> {
+    let parse = |arn: &str, documents: &[Value]| {
+        Policies::parse(documents).map_err(|err| format!("a policy of {arn}: {err}"))
+    };
+    stack
+        .roles
+        .iter()
+        .map(|role| {
+            let trust = parse(&role.arn, std::slice::from_ref(&role.trust))?;
+            let policies = parse(&role.arn, &role.policies)?;
+            Ok((role.arn.clone(), Assumable { role: role.clone(), trust, policies }))
+        })
+        .collect()
+}
+
+async fn accept(listener: TcpListener, door: Arc<Door>) {
+    // Dropping the set ends every connection with the door.
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _peer)) = listener.accept().await {
+        door.connections.fetch_add(1, Ordering::Relaxed);
+        let door = Arc::clone(&door);
+        connections.spawn(async move {
+            let service = service_fn(|request| {
+                let door = Arc::clone(&door);
+                async move { door.answer(request).await }
+            });
+            let served = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(Duration::from_secs(600))
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+            if let Err(err) = served {
+                tracing::debug!(error = %err, "a connection to the embedded AWS ended");
+            }
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+impl Door {
+    /// The error closes the connection: that is what a cut is.
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, std::io::Error> {
+        let (head, body) = request.into_parts();
+        let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
+            return Ok(json(&Reply::refused("RequestEntityTooLarge", "the request is too large")));
+        };
+        match self.outcome(&head, body.to_bytes()).await {
+            Outcome::Json(reply) => Ok(json(&reply)),
+            Outcome::Other(response) => Ok(response),
+            Outcome::Cut => Err(std::io::Error::other("cut on purpose")),
+        }
+    }
+
+    async fn outcome(&self, head: &Parts, body: Bytes) -> Outcome {
+        let signed = match sigv4::verify(head, &body, &self.sessions, &self.region) {
+            Ok(signed) => signed,
+            Err(unsigned) => {
+                tracing::warn!(code = unsigned.code(), "a call to the embedded AWS is not believed");
+                return Outcome::Json(Reply::refused(unsigned.code(), "the request is not signed as it must be"));
+            }
+        };
+        let operation = operation(head, &signed.service, &body);
+        self.count(&signed.service, &operation);
+        let fault = self.take_fault(&signed.service, &operation);
+        match fault {
+            Some(FaultKind::Before) => return Outcome::Json(Reply::fault("InternalServerError")),
+            Some(FaultKind::Throttle) => {
+                return Outcome::Json(Reply::refused("ThrottlingException", "slow down"));
+            }
+            Some(FaultKind::Hang) => tokio::time::sleep(Duration::from_secs(60)).await,
+            _ => {}
+        }
+        let outcome = self.serve(head, &signed, &operation, body).await;
+        match fault {
+            Some(FaultKind::After) => Outcome::Json(Reply::fault("InternalServerError")),
+            Some(FaultKind::CutAfter) => Outcome::Cut,
+            _ => outcome,
+        }
+    }
+
+    async fn serve(&self, head: &Parts, signed: &Signed, operation: &str, body: Bytes) -> Outcome {
+        let session = &*signed.session;
+        match signed.service.as_str() {
+            "sts" => Outcome::Other(match sts::answer(&body, session, &self.roles, &self.sessions) {
+                Ok(xml) => response(200, "text/xml", xml),
+                Err(refused) => {
+                    self.deny(session, "sts:AssumeRole", &refused.message);
+                    let sts::Refused { status, code, message } = refused;
+                    let xml = format!(
+                        "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message>\
+                         </Error><RequestId>local</RequestId></ErrorResponse>"
+                    );
+                    response(status, "text/xml", xml)
+                }
+            }),
+            "lambda" => self.lambda(head, session, body).await,
+            service @ ("dynamodb" | "kms" | "secretsmanager") => {
+                Outcome::Json(self.json_service(service, operation, session, &body).await)
+            }
+            _ => Outcome::Json(Reply::refused("UnknownOperationException", "there is no such service here")),
+        }
+    }
+
+    async fn json_service(&self, service: &str, operation: &str, session: &Session, body: &[u8]) -> Reply {
+        let Ok(body) = serde_json::from_slice::<Value>(body) else {
+            return Reply::refused("SerializationException", "the body is not JSON");
+        };
+        let needs = match service {
+            "dynamodb" => self.dynamo.needs(operation, &body),
+            "kms" => self.kms.needs(operation, &body),
+            _ => self.secrets.needs(operation, &body),
+        };
+        if let Err(message) = self.allow(session, needs) {
+            return Reply::refused("AccessDeniedException", &message);
+        }
+        match service {
+            "dynamodb" => self.dynamo.serve(operation, body).await,
+            "kms" => self.kms.serve(operation, body).await,
+            _ => self.secrets.serve(operation, body).await,
+        }
+    }
+
+    async fn lambda(&self, head: &Parts, session: &Session, body: Bytes) -> Outcome {
+        let named = head
+            .uri
+            .path()
+            .strip_prefix("/2015-03-31/functions/")
+            .and_then(|rest| rest.strip_suffix("/invocations"))
+            .and_then(|name| percent_encoding::percent_decode_str(name).decode_utf8().ok());
+        let arn = named.and_then(|name| {
+            let same = |(short, arn): &(&String, &String)| **short == *name || **arn == *name;
+            self.functions.iter().find(same).map(|(_, arn)| arn.clone())
+        });
+        let Some(arn) = arn.filter(|_| head.method == http::Method::POST) else {
+            return Outcome::Json(Reply::refused("ResourceNotFoundException", "there is no such function"));
+        };
+        let need = Need { action: "lambda:InvokeFunction".to_owned(), resource: arn.clone(), context: Default::default() };
+        if let Err(message) = self.allow(session, Ok(vec![need])) {
+            return Outcome::Json(Reply::refused("AccessDeniedException", &message));
+        }
+        match (self.invoke)(arn, body).await {
+            Ok(Invoked { payload, function_error }) => {
+                let mut reply = response(200, "application/json", payload);
+                if let Some(value) = function_error.and_then(|kind| kind.parse().ok()) {
+                    reply.headers_mut().insert("x-amz-function-error", value);
+                }
+                Outcome::Other(reply)
+            }
+            Err(err) => {
+                tracing::error!(error = err, "an invocation failed");
+                Outcome::Json(Reply::fault("ServiceException"))
+            }
+        }
+    }
+
+    /// Every need must be allowed by the role, by the session policy if there is one, and by a KMS key's own policy.
+    fn allow(&self, session: &Session, needs: Result<Vec<Need>, Malformed>) -> Result<(), String> {
+        let needs = needs.map_err(|Malformed(why)| {
+            tracing::warn!(why, "a call is not understood, so it is denied");
+            self.deny(session, "?", &why);
+            format!("the request is not understood: {why}")
+        })?;
+        let role = self.roles.get(&session.role_arn).ok_or("the role is gone")?;
+        for Need { action, resource, mut context } in needs {
+            context.one("aws:PrincipalArn", &*session.role_arn);
+            for (key, value) in &session.tags {
+                context.one(&format!("aws:PrincipalTag/{key}"), &**value);
+            }
+            let query =
+                Query { action: &action, resource: &resource, principal: Some(&session.role_arn), context: &context };
+            let allows = |policies: &Policies| policies.decide(&query) == Decision::Allow;
+            let key = if action.starts_with("kms:") { self.kms.key_policy(&resource).is_some_and(allows) } else { true };
+            if !(key && allows(&role.policies) && session.policy.as_ref().is_none_or(allows)) {
+                self.deny(session, &action, &resource);
+                return Err(format!("{} is not authorized to perform {action} on {resource}", session.role_arn));
+            }
+        }
+        Ok(())
+    }
+
+    fn deny(&self, session: &Session, action: &str, resource: &str) {
+        let line = format!("{} {action} {resource}", session.role_arn);
+        tracing::warn!(role = session.role_arn, action, resource, "denied by IAM");
+        self.denials.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
+
+    fn count(&self, service: &str, operation: &str) {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = calls.entry(format!("{service}:{operation}")).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    fn take_fault(&self, service: &str, operation: &str) -> Option<FaultKind> {
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = faults.iter().position(|fault| fault.service == service && fault.operation == operation)?;
+        Some(faults.remove(at).kind)
+    }
+}
+
+/// The operation: of the target header, of the form, or Lambda's one.
+fn operation(head: &Parts, service: &str, body: &[u8]) -> String {
+    let prefix = match service {
+        "dynamodb" => "DynamoDB_20120810.",
+        "kms" => "TrentService.",
+        "secretsmanager" => "secretsmanager.",
+        "lambda" => return "Invoke".to_owned(),
+        _ => {
+            let action = url::form_urlencoded::parse(body).find(|(name, _)| name == "Action");
+            return action.map(|(_, value)| value.into_owned()).unwrap_or_default();
+        }
+    };
+    let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    target.strip_prefix(prefix).unwrap_or_default().to_owned()
+}
+
+fn json(reply: &Reply) -> Response<Full<Bytes>> {
+    response(reply.status, "application/x-amz-json-1.0", reply.body.to_string())
+}
+
+fn response(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut reply = Response::new(Full::new(body.into()));
+    *reply.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    reply.headers_mut().insert("content-type", http::HeaderValue::from_static(content_type));
+    reply
+}

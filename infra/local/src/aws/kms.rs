@@ -1,0 +1,142 @@
+//! KMS: `winterbaume` for what it does, and what each call needs to be allowed.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use aws_lc_rs::rand;
+use serde_json::{Map, Value, json};
+use winterbaume_core::StatefulService;
+use winterbaume_kms::{KmsService, KmsStateView};
+
+use super::{
+    emulated::{ask, keep, read_kept, unknown},
+    iam::{Context, Policies},
+    need::{Malformed, Need},
+    reply::Reply,
+};
+use crate::template::Key;
+
+/// The operations that there are, with the member that names the key.
+const OPERATIONS: [&str; 5] =
+    ["Encrypt", "Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "DescribeKey"];
+const FILE: &str = "kms.json";
+
+/// The keys.
+#[derive(Debug)]
+pub struct Kms {
+    service: Service,
+    account: String,
+    region: String,
+    /// By ARN.
+    policies: BTreeMap<String, Policies>,
+    data: Option<PathBuf>,
+}
+
+struct Service(KmsService);
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KmsService")
+    }
+}
+
+impl Kms {
+    /// Opens the keys of the template: those that were kept, and new ones for the others.
+    ///
+    /// # Errors
+    /// A key policy that does not parse, or kept keys that can't be read.
+    pub async fn open(
+        keys: &[Key],
+        account: &str,
+        region: &str,
+        data: Option<&Path>,
+    ) -> Result<Self, String> {
+        // The emulator has one account for all; it is set once, to what the template was resolved for.
+        winterbaume_core::set_default_account_id(account);
+        let mut view: KmsStateView = read_kept(data, FILE)?.unwrap_or_default();
+        let mut policies = BTreeMap::new();
+        for key in keys {
+            let policy = Policies::parse(std::slice::from_ref(&key.policy));
+            policies.insert(key.arn.clone(), policy.map_err(|err| format!("{}: {err}", key.name))?);
+            let id = key.arn.rsplit('/').next().unwrap_or_default().to_owned();
+            if !view.keys.contains_key(&id) {
+                let made = new_key(&id, key, account, region)?;
+                view.keys.insert(id, serde_json::from_value(made).map_err(|err| err.to_string())?);
+            }
+        }
+        keep(data, FILE, &view)?;
+        let service = KmsService::new();
+        service.restore(account, region, view).await.map_err(|err| format!("{err:?}"))?;
+        let (account, region) = (account.to_owned(), region.to_owned());
+        Ok(Self { service: Service(service), account, region, policies, data: data.map(Path::to_owned) })
+    }
+
+    /// The policy of a key of this ARN.
+    #[must_use]
+    pub fn key_policy(&self, arn: &str) -> Option<&Policies> {
+        self.policies.get(arn)
+    }
+
+    /// What this call needs to be allowed.
+    ///
+    /// # Errors
+    /// A call whose key or encryption context can't be known.
+    pub fn needs(&self, operation: &str, body: &Value) -> Result<Vec<Need>, Malformed> {
+        if !OPERATIONS.contains(&operation) {
+            return Err(Malformed(format!("{operation} is not an operation of this KMS")));
+        }
+        let key = body.get("KeyId").and_then(Value::as_str).ok_or_else(|| Malformed("KeyId is missing".to_owned()))?;
+        let named = |arn: &&String| *arn == key || arn.rsplit('/').next() == Some(key);
+        let arn = self.policies.keys().find(named).ok_or_else(|| Malformed("there is no such key".to_owned()))?;
+        let mut context = Context::default();
+        context.one("kms:CallerAccount", &*self.account);
+        if let Some(pairs) = encryption_context(body)? {
+            context.set("kms:EncryptionContextKeys", pairs.keys().cloned());
+            for (name, value) in pairs {
+                let value = value.as_str().ok_or_else(|| Malformed("EncryptionContext".to_owned()))?;
+                context.one(&format!("kms:EncryptionContext:{name}"), value);
+            }
+        }
+        Ok(vec![Need { action: format!("kms:{operation}"), resource: arn.clone(), context }])
+    }
+
+    /// Does it.
+    pub async fn serve(&self, operation: &str, body: Value) -> Reply {
+        if !OPERATIONS.contains(&operation) {
+            return unknown();
+        }
+        ask(&self.service.0, &self.region, &format!("TrentService.{operation}"), &body).await
+    }
+
+    /// Writes the keys to the folder, if there is one.
+    ///
+    /// # Errors
+    /// The folder can't be written.
+    pub async fn keep(&self) -> Result<(), String> {
+        keep(self.data.as_deref(), FILE, &self.service.0.snapshot(&self.account, &self.region).await)
+    }
+}
+
+/// The pairs of the encryption context, of which a policy can say something; `None` without one.
+fn encryption_context(body: &Value) -> Result<Option<&Map<String, Value>>, Malformed> {
+    let pairs = match body.get("EncryptionContext") {
+        Some(pairs) => pairs.as_object().ok_or_else(|| Malformed("EncryptionContext".to_owned()))?,
+        None => return Ok(None),
+    };
+    Ok(Some(pairs).filter(|pairs| !pairs.is_empty()))
+}
+
+fn new_key(id: &str, key: &Key, account: &str, region: &str) -> Result<Value, String> {
+    let mut material = [0_u8; 32];
+    rand::fill(&mut material).map_err(|_err| "the generator of random bytes failed".to_owned())?;
+    let material: String = material.iter().map(|b| format!("{b:02x}")).collect();
+    Ok(json!({
+        "key_id": id, "arn": key.arn, "account_id": account, "region": region, "description": key.name,
+        "key_spec": "SYMMETRIC_DEFAULT", "key_usage": "ENCRYPT_DECRYPT", "key_state": "Enabled",
+        "creation_date": "2026-01-01T00:00:00Z", "enabled": true, "origin": "AWS_KMS", "key_manager": "CUSTOMER",
+        "deletion_date": null, "key_rotation_enabled": true, "key_material": material, "tags": {},
+        "multi_region": false,
+    }))
+}

@@ -1,0 +1,325 @@
+//! The whole stack in one process tree, started and stopped in order.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
+
+use insula_tenancy::{
+    Clock, Config, Problem, Profile,
+    operator::{Access, NewIssuer, NewTenant, Operator, OperatorAuthority},
+};
+use tokio::net::TcpListener;
+
+use crate::{
+    aws::{Aws, Credentials, Invoke, Invoked, Sessions, sessions::NewSession},
+    demo::DemoTenant,
+    gateway::Gateway,
+    idp::{self, Alg, Idp},
+    lambda::{self, Lambda},
+    template::Stack,
+};
+
+/// The principal that the operator's role trusts on the laptop.
+const OPERATOR: &str = "arn:aws:iam::000000000000:role/laptop-operator";
+/// How long the credentials last that a function starts with.
+const FUNCTION_SESSION_S: i64 = 12 * 3600;
+
+/// How to start.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The folder of `template.yaml`.
+    pub root: PathBuf,
+    /// The folder of the function binaries.
+    pub bin_dir: PathBuf,
+    /// The gateway's port, and the identity provider's is the next; 0 lets the system choose both.
+    pub port: u16,
+    /// Where data, keys and secrets are kept; in memory without it.
+    pub data: Option<PathBuf>,
+    /// Who is there from the start.
+    pub tenants: Vec<DemoTenant>,
+    /// Which of the two edges.
+    pub edge: Edge,
+    /// Lambda's tenant isolation mode.
+    pub isolation: bool,
+    /// Another binary for a function, by its logical id in the template.
+    pub overrides: BTreeMap<String, PathBuf>,
+    /// Where the functions' log lines go: function, line.
+    pub log: fn(&str, &str),
+}
+
+/// API Gateway's two products.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edge {
+    /// REST API.
+    Rest,
+    /// HTTP API.
+    Http,
+}
+
+/// Everything, running.
+#[derive(Debug)]
+pub struct Local {
+    /// The resolved template.
+    pub stack: Arc<Stack>,
+    /// The embedded AWS.
+    pub aws: Aws,
+    /// Every session that this AWS knows.
+    pub sessions: Arc<Sessions>,
+    /// The functions.
+    pub lambda: Arc<Lambda>,
+    /// The identity provider.
+    pub idp: Idp,
+    /// The operator's hands, by the operator's role.
+    pub operator: Operator,
+    /// The gateway's port.
+    pub port: u16,
+    gateway: Gateway,
+}
+
+/// Why it did not start: one line that says what to do about it.
+#[derive(Debug)]
+pub struct StartError(String);
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+fn failed(what: &str) -> impl Fn(&dyn fmt::Display) -> StartError {
+    move |err| StartError(format!("{what}: {err}"))
+}
+
+impl Local {
+    /// Starts everything, the tenants too, and returns when calls are served.
+    ///
+    /// # Errors
+    /// A port that is taken, a folder that can't be written, a template that does not resolve, a function that ends
+    /// in its init.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let data = options.data.as_deref();
+        if let Some(folder) = data {
+            prepare(folder)?;
+        }
+        let gateway_listener = bind(options.port).await?;
+        let port = local_port(&gateway_listener)?;
+        let idp = start_idp(&options, port).await?;
+        let stack = Stack::load(&options.root, &parameters(&options, port, idp.issuer()))
+            .map_err(|err| failed("the template")(&err))?;
+        let stack = Arc::new(stack);
+        let sessions = Arc::new(Sessions::new(Clock::System));
+        let lambda = Arc::new(OnceLock::new());
+        let aws_listener = bind(0).await?;
+        let aws = Aws::start(aws_listener, &stack, Arc::clone(&sessions), invoke(Arc::clone(&lambda)), data)
+            .await
+            .map_err(|err| failed("the embedded AWS")(&err))?;
+        let running = start_lambda(&options, &stack, &sessions, &aws).await?;
+        // Nothing invokes before this, since no function runs yet.
+        let running = Arc::clone(lambda.get_or_init(|| Arc::new(running)));
+        let operator = open_operator(&stack, &sessions, &aws).await?;
+        seed(&operator, &options.tenants, &idp).await?;
+        if !options.isolation {
+            warm(&running, &stack).await?;
+        }
+        let gateway =
+            Gateway::start(gateway_listener, Arc::clone(&stack), Arc::clone(&running), "localhost".to_owned())
+                .await
+                .map_err(|err| failed("the gateway")(&err))?;
+        Ok(Self { stack, aws, sessions, lambda: running, idp, operator, port, gateway })
+    }
+
+    /// Credentials of a role of the template, by the role's name or the end of it, as a function would have them.
+    ///
+    /// # Errors
+    /// There is no such role.
+    pub fn credentials(&self, role: &str, tags: BTreeMap<String, String>) -> Result<Credentials, StartError> {
+        session(&self.stack, &self.sessions, role, tags)
+    }
+
+    /// Ends everything, the functions' processes first.
+    pub async fn stop(self) {
+        self.gateway.stop().await;
+        self.lambda.stop().await;
+        self.aws.stop();
+        self.idp.stop().await;
+    }
+}
+
+fn prepare(folder: &Path) -> Result<(), StartError> {
+    let what = format!("the folder {} can't be written", folder.display());
+    let wrong = failed(&what);
+    std::fs::create_dir_all(folder).map_err(|err| wrong(&err))?;
+    let probe = folder.join(".write-probe");
+    std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).map_err(|err| wrong(&err))
+}
+
+async fn bind(port: u16) -> Result<TcpListener, StartError> {
+    TcpListener::bind(("127.0.0.1", port)).await.map_err(|err| failed(&format!("port {port}"))(&err))
+}
+
+fn local_port(listener: &TcpListener) -> Result<u16, StartError> {
+    listener.local_addr().map(|address| address.port()).map_err(|err| failed("the port")(&err))
+}
+
+async fn start_idp(options: &Options, gateway_port: u16) -> Result<Idp, StartError> {
+    let listener = bind(if options.port == 0 { 0 } else { options.port.saturating_add(1) }).await?;
+    let idp_options = idp::Options {
+        users: options.tenants.iter().flat_map(DemoTenant::sign_ins).collect(),
+        scopes: insula_tools::SCOPES.iter().map(|&scope| scope.to_owned()).collect(),
+        default_alg: match options.edge {
+            Edge::Rest => Alg::Es256,
+            // API Gateway's own authorizer reads RSA alone.
+            Edge::Http => Alg::Rs256,
+        },
+        gateway_port,
+        data: options.data.clone(),
+        clients: Vec::new(),
+        advertise_client_documents: true,
+        clock: idp::Clock::System,
+    };
+    Idp::start(listener, idp_options).await.map_err(|err| failed("the identity provider")(&err))
+}
+
+/// The template's parameters on the laptop: the deployment's, with `localhost` for a domain.
+fn parameters(options: &Options, port: u16, issuer: &str) -> BTreeMap<String, String> {
+    let edge = match options.edge {
+        Edge::Rest => "rest",
+        Edge::Http => "http",
+    };
+    let mut parameters = BTreeMap::from(
+        [
+            ("Environment", "laptop"),
+            ("Edge", edge),
+            ("BaseDomain", "localhost"),
+            ("TenantIsolation", if options.isolation { "on" } else { "off" }),
+            ("Issuer", issuer),
+            ("OperatorPrincipal", OPERATOR),
+            ("CertificateArn", "arn:aws:acm:eu-central-1:000000000000:certificate/laptop"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    parameters.insert("PublicPort".to_owned(), port.to_string());
+    if options.edge == Edge::Http {
+        parameters.insert("Audiences".to_owned(), format!("http://localhost:{port}/mcp"));
+    }
+    parameters
+}
+
+fn invoke(lambda: Arc<OnceLock<Arc<Lambda>>>) -> Invoke {
+    Arc::new(move |function, payload| {
+        let lambda = Arc::clone(&lambda);
+        Box::pin(async move {
+            let lambda = lambda.get().ok_or("no function runs yet")?;
+            let done = lambda.invoke(&function, None, payload).await.map_err(|err| err.to_string())?;
+            Ok(Invoked { payload: done.payload, function_error: done.function_error })
+        })
+    })
+}
+
+async fn start_lambda(
+    options: &Options,
+    stack: &Arc<Stack>,
+    sessions: &Arc<Sessions>,
+    aws: &Aws,
+) -> Result<Lambda, StartError> {
+    let (stack_of_roles, sessions) = (Arc::clone(stack), Arc::clone(sessions));
+    let config = lambda::Config {
+        bin_dir: options.bin_dir.clone(),
+        endpoint_url: aws.endpoint(),
+        overrides: options.overrides.clone(),
+        extra_environment: BTreeMap::new(),
+        instances_max: 4,
+        credentials: Arc::new(move |role_arn| {
+            // A role that is not there signs with nothing that is known, and is refused.
+            let (access_key_id, secret_access_key, session_token) =
+                match session(&stack_of_roles, &sessions, role_arn, BTreeMap::new()) {
+                    Ok(given) => (given.access_key_id, given.secret_access_key, given.session_token),
+                    Err(_) => Default::default(),
+                };
+            lambda::Credentials { access_key_id, secret_access_key, session_token }
+        }),
+        log: Arc::new(options.log),
+    };
+    Lambda::start(stack, config).await.map_err(|err| failed("the functions")(&err))
+}
+
+fn session(
+    stack: &Stack,
+    sessions: &Sessions,
+    role: &str,
+    tags: BTreeMap<String, String>,
+) -> Result<Credentials, StartError> {
+    let found = stack.roles.iter().find(|known| known.arn == role || known.name.ends_with(role));
+    let found = found.ok_or_else(|| StartError(format!("the template has no role {role}")))?;
+    let new = NewSession {
+        role_arn: found.arn.clone(),
+        name: found.name.clone(),
+        tags,
+        policy: None,
+        ttl_s: FUNCTION_SESSION_S,
+    };
+    sessions.issue(new).map_err(|err| failed("a session")(&err))
+}
+
+async fn open_operator(stack: &Stack, sessions: &Sessions, aws: &Aws) -> Result<Operator, StartError> {
+    let given = session(stack, sessions, "OperatorRole", BTreeMap::new())?;
+    let access = Access {
+        endpoint_url: aws.endpoint(),
+        access_key_id: given.access_key_id,
+        secret_access_key: given.secret_access_key.into(),
+        session_token: given.session_token.into(),
+    };
+    let mcp = stack.functions.iter().find(|function| function.binary == "mcp");
+    let mut settings = mcp.map(|function| function.environment.clone()).unwrap_or_default();
+    settings.insert("AWS_REGION".to_owned(), stack.region.clone());
+    let config = Config::read(settings).map_err(|err| failed("the template's environment")(&err))?;
+    Operator::open_at(&OperatorAuthority::ambient(), &config, access)
+        .await
+        .map_err(|err| failed("the operator")(&err))
+}
+
+/// Makes the tenants that are not there yet.
+async fn seed(operator: &Operator, tenants: &[DemoTenant], idp: &Idp) -> Result<(), StartError> {
+    let jwks_uri = idp.jwks_uri().parse().map_err(|err| failed("the identity provider's URL")(&err))?;
+    let issuer =
+        NewIssuer { issuer: idp.issuer().to_owned(), jwks_uri, profile: Profile::Rfc9068, claims: Vec::new() };
+    kept(operator.pin_issuer(&issuer).await)?;
+    for tenant in tenants {
+        let new = NewTenant {
+            slug: tenant.slug.clone(),
+            tier: tenant.tier,
+            issuers: vec![issuer.issuer.clone()],
+            claims: vec![(issuer.issuer.clone(), tenant.claim.clone())],
+            origins: tenant.origins.clone(),
+        };
+        kept(operator.create_tenant(&new).await.map(drop))?;
+    }
+    Ok(())
+}
+
+/// What is there from an earlier run stays as it is.
+fn kept(made: Result<(), Problem>) -> Result<(), StartError> {
+    match made {
+        Ok(()) | Err(Problem::Conflict { .. }) => Ok(()),
+        Err(problem) => {
+            let cause = std::error::Error::source(&problem).map(ToString::to_string).unwrap_or_default();
+            Err(StartError(format!("the demo tenants: {problem}: {cause}")))
+        }
+    }
+}
+
+/// One instance of each function, so that the first call is no cold start.
+async fn warm(lambda: &Lambda, stack: &Stack) -> Result<(), StartError> {
+    for function in &stack.functions {
+        lambda
+            .prewarm(&function.name, None, 1)
+            .await
+            .map_err(|err| failed(&format!("the function {}", function.name))(&err))?;
+    }
+    Ok(())
+}
