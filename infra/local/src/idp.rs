@@ -126,6 +126,8 @@ pub enum StartError {
     NotLoopback(SocketAddr),
     /// The signing keys could not be made, read or kept.
     Keys(KeyError),
+    /// Two users of one tenant with one id.
+    Users,
     /// A predefined client's redirect URI, or the file of registered clients.
     Clients(String),
 }
@@ -138,6 +140,7 @@ impl fmt::Display for StartError {
                 write!(f, "the identity provider serves on 127.0.0.1 only, not on {address}")
             }
             Self::Keys(err) => write!(f, "the identity provider's signing keys: {err}"),
+            Self::Users => f.write_str("the identity provider has the same user of the same tenant twice"),
             Self::Clients(why) => write!(f, "the identity provider's clients: {why}"),
         }
     }
@@ -148,7 +151,7 @@ impl std::error::Error for StartError {
         match self {
             Self::Listener(err) => Some(err),
             Self::Keys(err) => Some(err),
-            Self::NotLoopback(_) | Self::Clients(_) => None,
+            Self::NotLoopback(_) | Self::Users | Self::Clients(_) => None,
         }
     }
 }

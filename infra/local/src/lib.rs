@@ -5,7 +5,7 @@
 
 pub mod aws;
 mod demo;
-//GW pub mod gateway;
+pub mod gateway;
 pub mod idp;
 pub mod lambda;
 mod local;

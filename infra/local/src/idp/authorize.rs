@@ -143,7 +143,7 @@ pub(super) fn post(state: &State, request: &Request<Bytes>) -> Reply {
             "This sign-in page was used already, or is older than ten minutes: start again in the client.";
         return page::error(StatusCode::BAD_REQUEST, why);
     };
-    let outcome = match (user.map(|id| state.user(id)), denied) {
+    let outcome = match (user.map(|key| state.user(key)), denied) {
         (Some(Some(user)), None) => grant(state, &ask, user),
         (None, Some(_)) => Err(("access_denied", "the user pressed Cancel")),
         _ => return page::error(StatusCode::BAD_REQUEST, "There is no such user."),
@@ -169,7 +169,7 @@ fn grant(state: &State, ask: &Ask, user: &User) -> Result<String, Denial> {
         return Err(("access_denied", "this user has none of the scopes"));
     }
     let Ok(code) = shelf::secret() else { return Err(("server_error", "no randomness")) };
-    let grant = Grant { user: user.id.clone(), scopes, ask: ask.clone() };
+    let grant = Grant { user: user.key(), scopes, ask: ask.clone() };
     let now_s = state.now_s();
     let expires_s = now_s.saturating_add(CODE_TTL_S);
     state.shelves().codes.put(Digest::of(&code), Code::Fresh(Box::new(grant)), expires_s, now_s);

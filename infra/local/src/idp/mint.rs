@@ -22,7 +22,8 @@ const DEV_CLIENT: &str = "insula-token";
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mint {
-    /// A user's id, or a tenant, which means the first user of it. Without it `tenant` and `sub` are needed.
+    /// `<tenant>/<id>`, or an id that only one user has, or a tenant, which means its first user.
+    /// Without it `tenant` and `sub` are needed.
     pub user: Option<String>,
     /// Another `tenant_id` than the user's.
     pub tenant: Option<String>,
@@ -108,8 +109,14 @@ impl State {
     }
 
     fn user_or_tenant(&self, name: &str) -> Option<&User> {
-        let by_tenant = || self.options.users.iter().find(|user| user.tenant == name);
-        self.user(name).or_else(by_tenant)
+        let users = &self.options.users;
+        let mut by_id = users.iter().filter(|user| user.id == name);
+        match (self.user(name), by_id.next(), by_id.next()) {
+            (Some(user), _, _) | (None, Some(user), None) => Some(user),
+            // Whom of the two was meant is not guessed.
+            (None, Some(_), Some(_)) => None,
+            (None, None, _) => users.iter().find(|user| user.tenant == name),
+        }
     }
 
     /// RFC 9068 § 2.
@@ -175,7 +182,9 @@ pub enum MintError {
 impl fmt::Display for MintError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::User => f.write_str("there is no such user; name one, or both a tenant and a subject"),
+            Self::User => {
+                f.write_str("no such user, or more than one; name one, or both a tenant and a subject")
+            }
             Self::Resource(port) => write!(
                 f,
                 "the resource must be like http://localhost:{port}/mcp or http://acme.localhost:{port}/mcp"

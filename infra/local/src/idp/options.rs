@@ -46,6 +46,13 @@ pub struct User {
     pub scopes: Vec<String>,
 }
 
+impl User {
+    /// `<tenant>/<id>`: two tenants may each have a user of one id.
+    pub(super) fn key(&self) -> String {
+        format!("{}/{}", self.tenant, self.id)
+    }
+}
+
 /// A client that is known from the start.
 #[derive(Debug, Clone)]
 pub struct PredefinedClient {

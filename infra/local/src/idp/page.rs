@@ -18,7 +18,7 @@ pub(super) fn sign_in(ask: &Ask, users: &[User], ticket: &str) -> Reply {
     let mut forms = String::new();
     for user in users {
         let label = format!("{} ({})", user.name, user.tenant);
-        forms += &form(ticket, ("user", &user.id), &label);
+        forms += &form(ticket, ("user", &user.key()), &label);
     }
     forms += &form(ticket, ("deny", "1"), "Cancel");
     let body = format!(

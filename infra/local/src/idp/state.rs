@@ -39,8 +39,13 @@ pub(super) struct Shelves {
 
 impl State {
     pub(super) fn new(port: u16, options: Options) -> Result<State, StartError> {
-        let clock = options.clock.clone();
-        let keys = KeyRing::open(options.data.as_deref(), clock.now_s()).map_err(StartError::Keys)?;
+        let mut users: Vec<String> = options.users.iter().map(User::key).collect();
+        users.sort();
+        users.dedup();
+        if users.len() != options.users.len() {
+            return Err(StartError::Users);
+        }
+        let keys = KeyRing::open(options.data.as_deref(), options.clock.now_s()).map_err(StartError::Keys)?;
         let predefined = options.clients.iter().map(Client::predefined).collect::<Result<_, _>>();
         let state = State {
             issuer: format!("http://localhost:{port}"),
@@ -69,8 +74,9 @@ impl State {
         self.options.clock.now_s()
     }
 
-    pub(super) fn user(&self, id: &str) -> Option<&User> {
-        self.options.users.iter().find(|user| user.id == id)
+    /// The user of this [`User::key`].
+    pub(super) fn user(&self, key: &str) -> Option<&User> {
+        self.options.users.iter().find(|user| user.key() == key)
     }
 
     /// What was asked for, less what nobody can have here; everything of the resources when nothing was asked.

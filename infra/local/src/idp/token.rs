@@ -21,6 +21,7 @@ const REFRESH_TTL_S: u64 = 30 * 86_400;
 /// What a person agreed to.
 #[derive(Debug, Clone)]
 pub(super) struct Grant {
+    /// A [`User::key`].
     pub(super) user: String,
     /// Those of the ask that the user can have.
     pub(super) scopes: Vec<String>,

@@ -1,0 +1,1 @@
+//! One package, one binary: a module a subject.
