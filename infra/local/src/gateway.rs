@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::lambda::{Invocation, Lambda};
+use crate::lambda::{Invocation, InvokeError, Lambda};
 use crate::template::{ApiKind, Authorizer, Stack};
 use authorize::Authorized;
 use expression::Expression;
@@ -150,7 +150,8 @@ impl Edge {
         let mut verifiers = BTreeMap::new();
         for (name, authorizer) in &stack.api.authorizers {
             if let Authorizer::Jwt { issuer, audiences, .. } = authorizer {
-                let problem = || StartError::Template(format!("authorizer {name}: an issuer beyond loopback"));
+                let problem =
+                    || StartError::Template(format!("authorizer {name}: an issuer beyond loopback"));
                 let issuer = Issuer::new(issuer).ok_or_else(problem)?;
                 verifiers.insert(name.clone(), Verifier::new(issuer, audiences.clone()));
             }
@@ -214,11 +215,10 @@ impl Edge {
             payload: Bytes::from(event.to_string()),
         };
         let invoked = timeout(self.timeout, self.lambda.invoke_with(invocation)).await;
-        let invoked = invoked.map_err(|_| Kind::IntegrationTimeout)?;
-        let invoked = invoked.map_err(|err| {
+        let invoked = invoked.ok().ok_or(Kind::IntegrationTimeout)?.map_err(|err| {
             tracing::warn!(error = %err, route = matched.key(), "lambda refused the call");
             match err {
-                crate::lambda::InvokeError::RequestTooLarge => Kind::BodyTooLarge,
+                InvokeError::RequestTooLarge => Kind::BodyTooLarge,
                 _ => Kind::IntegrationConfiguration,
             }
         })?;

@@ -21,7 +21,7 @@ mod pool;
 mod remote;
 mod runtime_api;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Lambda's limit for the payload of a synchronous invocation.
 /// Source: the quota "Invocation payload (request and response)", 6 MB each.
@@ -212,8 +212,7 @@ impl Lambda {
     /// # Errors
     /// [`StartError::Listen`] when there is no port on 127.0.0.1.
     pub async fn start(stack: &Stack, config: Config) -> Result<Self, StartError> {
-        let listener =
-            tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(StartError::Listen)?;
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(StartError::Listen)?;
         let address = listener.local_addr().map_err(StartError::Listen)?;
         let pool = Arc::new(Pool::new(config, stack.region.clone(), address));
         let server = runtime_api::serve(listener, Arc::clone(&pool));

@@ -179,7 +179,8 @@ async fn start_idp(options: &Options, gateway_port: u16) -> Result<Idp, StartErr
         gateway_port,
         data: options.data.clone(),
         clients: Vec::new(),
-        advertise_client_documents: true,
+        // A client whose document is on the internet would use it, and it can't be fetched here.
+        advertise_client_documents: false,
         clock: idp::Clock::System,
     };
     Idp::start(listener, idp_options).await.map_err(|err| failed("the identity provider")(&err))

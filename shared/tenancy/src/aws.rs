@@ -64,7 +64,10 @@ where
         SdkError::ServiceError(service) => passes_by_itself(service.err().code()),
         _ => true,
     };
-    let cause = StoreError(DisplayErrorContext(&err).to_string());
+    let cause = StoreError(match &err {
+        SdkError::ServiceError(service) => service.err().meta().to_string(),
+        other => DisplayErrorContext(other).to_string(),
+    });
     if passes { Problem::unavailable(doing, cause) } else { Problem::internal(doing, cause) }
 }
 

@@ -346,10 +346,11 @@ impl Door {
             for (key, value) in &session.tags {
                 context.one(&format!("aws:PrincipalTag/{key}"), &**value);
             }
-            let query =
-                Query { action: &action, resource: &resource, principal: Some(&session.role_arn), context: &context };
+            let query = Query { action: &action, resource: &resource, principal: None, context: &context };
+            let named = Query { principal: Some(&session.role_arn), ..query };
             let allows = |policies: &Policies| policies.decide(&query) == Decision::Allow;
-            let key = if action.starts_with("kms:") { self.kms.key_policy(&resource).is_some_and(allows) } else { true };
+            let admits = |policies: &Policies| policies.decide(&named) == Decision::Allow;
+            let key = !action.starts_with("kms:") || self.kms.key_policy(&resource).is_some_and(admits);
             if !(key && allows(&role.policies) && session.policy.as_ref().is_none_or(allows)) {
                 self.deny(session, &action, &resource);
                 return Err(format!("{} is not authorized to perform {action} on {resource}", session.role_arn));

@@ -29,17 +29,14 @@ pub struct Policies {
 }
 
 /// One question: may this be done to that?
-///
-/// With a `principal` the policy is one of a resource (a role's trust, a key's policy), and only statements with a
-/// `Principal` grant; without, it is one of an identity, and only statements without a `Principal` grant. A statement
-/// of the other kind never allows, and denies where it would deny.
 #[derive(Debug, Clone, Copy)]
 pub struct Query<'a> {
     /// For instance `dynamodb:GetItem`.
     pub action: &'a str,
     /// The ARN.
     pub resource: &'a str,
-    /// The ARN of the caller's role: for trust and key policies, and for nothing else.
+    /// The ARN of the caller's role, for statements with a `Principal`: without it such a statement never allows, and
+    /// denies where it might.
     pub principal: Option<&'a str>,
     /// The condition keys of the call.
     pub context: &'a Context,
@@ -73,6 +70,20 @@ impl Policies {
         Ok(Self { statements })
     }
 
+    /// Reads the policy of a resource: a role's trust, a key's policy.
+    ///
+    /// # Errors
+    /// As `parse`, and for a statement without `Principal`, which would be open to every caller.
+    pub fn parse_resource(document: &Value) -> Result<Self, PolicyError> {
+        let policies = Self::parse(std::slice::from_ref(document))?;
+        match policies.statements.iter().find(|statement| !statement.has_principal()) {
+            None => Ok(policies),
+            Some(Statement { sid, .. }) => {
+                Err(PolicyError(format!("the policy can't be read: {sid}: there is no Principal")))
+            }
+        }
+    }
+
     /// Answers one question. A denial wins over every allowance.
     #[must_use]
     pub fn decide(&self, query: &Query<'_>) -> Decision {
@@ -83,7 +94,11 @@ impl Policies {
                 continue;
             }
             if let Some(name) = &statement.not_understood {
-                tracing::warn!(policy.sid = %statement.sid, policy.unknown = %name, "a policy statement is not understood, so it denies");
+                tracing::warn!(
+                    policy.sid = statement.sid,
+                    policy.unknown = name,
+                    "a policy statement is not understood, so it denies"
+                );
                 return Decision::ExplicitDeny(format!("{}: unknown {name}", statement.sid));
             }
             match (statement.effect, reach.and(statement.conditions_hold(query.context))) {

@@ -132,9 +132,10 @@ fn authorise(
     }
     let actions: &[&str] = if tags.is_empty() { &["sts:AssumeRole"] } else { &["sts:AssumeRole", "sts:TagSession"] };
     for action in actions {
-        let query = Query { action, resource: arn, principal: Some(&caller.role_arn), context: &context };
+        let query = Query { action, resource: arn, principal: None, context: &context };
+        let named = Query { principal: Some(&caller.role_arn), ..query };
         let session = caller.policy.as_ref().is_none_or(|policy| policy.decide(&query) == Decision::Allow);
-        let both = own.policies.decide(&query) == Decision::Allow && target.trust.decide(&query) == Decision::Allow;
+        let both = own.policies.decide(&query) == Decision::Allow && target.trust.decide(&named) == Decision::Allow;
         if !(both && session) {
             return Err(denied(caller, arn));
         }

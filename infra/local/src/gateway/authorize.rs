@@ -104,7 +104,8 @@ fn http(answer: &[u8], arn: &str, simple_responses: bool) -> Result<Authorized, 
             Decision::ImplicitDeny | Decision::ExplicitDeny => Err(Kind::ExplicitDeny.into()),
         };
     }
-    let answer: Value = serde_json::from_slice(answer).map_err(|_| Kind::AuthorizerConfiguration)?;
+    let answer: Option<Value> = serde_json::from_slice(answer).ok();
+    let answer = answer.ok_or(Kind::AuthorizerConfiguration)?;
     let context = match answer.get("context") {
         None | Some(Value::Null) => Map::new(),
         Some(context) => context.as_object().cloned().ok_or(Kind::AuthorizerConfiguration)?,

@@ -21,7 +21,8 @@ pub(super) fn check(stack: &Stack) -> Result<(), StartError> {
     let known = |arn: &str| stack.functions.iter().any(|function| function.arn == arn);
     for (name, authorizer) in &api.authorizers {
         let problem = authorizer_problem(api.kind, authorizer, &known);
-        problem.map_or(Ok(()), |problem| Err(StartError::Template(format!("authorizer {name}: {problem}"))))?;
+        problem
+            .map_or(Ok(()), |problem| Err(StartError::Template(format!("authorizer {name}: {problem}"))))?;
     }
     for route in &api.routes {
         let problem = route_problem(api, route, &known);

@@ -19,7 +19,8 @@ impl Expression {
         if let Some(literal) = text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
             return Some(Self::Literal(literal.to_owned()));
         }
-        let named = |prefix| text.strip_prefix(prefix).filter(|name: &&str| !name.is_empty()).map(str::to_owned);
+        let named =
+            |prefix| text.strip_prefix(prefix).filter(|name: &&str| !name.is_empty()).map(str::to_owned);
         if let Some(key) = named("context.authorizer.") {
             return Some(Self::Authorizer(key));
         }

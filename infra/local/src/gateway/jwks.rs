@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn only_plain_http_on_loopback_is_asked() {
-        for good in ["http://localhost:1/a", "http://idp.localhost", "http://127.0.0.1:9", "http://[::1]:9/"] {
+        for good in ["http://localhost:1/a", "http://idp.localhost", "http://127.0.0.1:9", "http://[::1]:9/"]
+        {
             assert!(loopback(good).is_some(), "{good}");
         }
         for bad in [

@@ -47,10 +47,7 @@ impl Verifier {
         now_s: i64,
     ) -> Result<BTreeMap<String, String>, Challenge> {
         let source = source.filter(|source| !source.is_empty()).ok_or(Challenge::Missing)?;
-        let token = match source.split_at_checked(7) {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer ") => token.trim(),
-            _ => source,
-        };
+        let token = source.strip_prefix("Bearer ").unwrap_or(source);
         let (signed, signature) = token.rsplit_once('.').ok_or(NOT_THREE)?;
         let (header, payload) =
             signed.split_once('.').filter(|(_, payload)| !payload.contains('.')).ok_or(NOT_THREE)?;
@@ -62,10 +59,11 @@ impl Verifier {
         let claims = object(payload)?;
         self.check_issuer(&claims)?;
         let key = self.issuer.key(kid).await.map_err(Challenge::Invalid)?.ok_or(NO_KEY)?;
-        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| NOT_BASE64)?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).ok().ok_or(NOT_BASE64)?;
         RsaPublicKeyComponents { n: &key.n, e: &key.e }
             .verify(&RSA_PKCS1_2048_8192_SHA256, signed.as_bytes(), &signature)
-            .map_err(|_| Challenge::Invalid("crypto/rsa: verification error"))?;
+            .ok()
+            .ok_or(Challenge::Invalid("crypto/rsa: verification error"))?;
         check_times(&claims, now_s)?;
         self.check_audience(&claims)?;
         Ok(claims.iter().map(|(name, value)| (name.clone(), stringified(value))).collect())
@@ -96,8 +94,8 @@ const NOT_BASE64: Challenge = Challenge::Invalid("illegal base64 data");
 const NO_KEY: Challenge = Challenge::Invalid("unable to find a signing key that matches the token");
 
 fn object(part: &str) -> Result<Map<String, Value>, Challenge> {
-    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| NOT_BASE64)?;
-    serde_json::from_slice(&bytes).map_err(|_| Challenge::Invalid("the token is not valid json"))
+    let bytes = URL_SAFE_NO_PAD.decode(part).ok().ok_or(NOT_BASE64)?;
+    serde_json::from_slice(&bytes).ok().ok_or(Challenge::Invalid("the token is not valid json"))
 }
 
 /// Source: the JWT authorizer's page: after `nbf`, before `exp`; `iat` may not be in the future either.

@@ -136,9 +136,8 @@ impl Scope<'_> {
     fn body(&self, custom: Option<&GatewayResponse>) -> (String, String) {
         let json_type = "application/json";
         let templates = custom.map(|custom| &custom.templates).filter(|templates| !templates.is_empty());
-        let chosen = templates.and_then(|templates| {
-            templates.get_key_value(json_type).or_else(|| templates.first_key_value())
-        });
+        let chosen = templates
+            .and_then(|templates| templates.get_key_value(json_type).or_else(|| templates.first_key_value()));
         match chosen {
             Some((content_type, template)) => (content_type.clone(), self.fill(template)),
             None => (json_type.to_owned(), json!({ "message": self.rest.message }).to_string()),

@@ -198,7 +198,8 @@ mod tests {
     #[test]
     fn a_rest_api_refuses_every_reply_that_is_not_of_format_1() {
         assert!(read(ApiKind::Rest, &json!({ "statusCode": 200 })).is_ok());
-        let numeric = json!({ "statusCode": "201", "headers": { "a": 1, "b": true }, "isBase64Encoded": false });
+        let numeric =
+            json!({ "statusCode": "201", "headers": { "a": 1, "b": true }, "isBase64Encoded": false });
         assert_eq!(read(ApiKind::Rest, &numeric).unwrap().status, 201);
         for bad in [
             json!("text"),
@@ -223,7 +224,8 @@ mod tests {
     #[test]
     fn a_functions_challenge_is_renamed_and_hop_headers_are_dropped() {
         for kind in [ApiKind::Rest, ApiKind::Http] {
-            let headers = json!({ "WWW-Authenticate": "Bearer", "Server": "x", "Transfer-Encoding": "chunked" });
+            let headers =
+                json!({ "WWW-Authenticate": "Bearer", "Server": "x", "Transfer-Encoding": "chunked" });
             let reply = read(kind, &json!({ "statusCode": 401, "headers": headers })).unwrap();
             assert_eq!(header(&reply, "www-authenticate"), Vec::<String>::new());
             assert_eq!(header(&reply, "x-amzn-remapped-www-authenticate"), ["Bearer"]);

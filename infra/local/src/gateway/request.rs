@@ -62,11 +62,7 @@ impl Ids {
             (value.starts_with("Root=1-") && value.is_ascii()).then(|| value.to_owned())
         });
         let extended = STANDARD.encode(Uuid::new_v4().as_bytes().first_chunk::<11>().unwrap_or(&[0; 11]));
-        Self {
-            request: Uuid::new_v4().to_string(),
-            extended,
-            trace: sent.unwrap_or_else(lambda::trace_id),
-        }
+        Self { request: Uuid::new_v4().to_string(), extended, trace: sent.unwrap_or_else(lambda::trace_id) }
     }
 }
 
@@ -142,8 +138,7 @@ impl Request {
 
     /// `12/Mar/2020:19:03:58 +0000`.
     pub(super) fn clf_time(&self) -> String {
-        let form =
-            format_description!("[day]/[month repr:short]/[year]:[hour]:[minute]:[second] +0000");
+        let form = format_description!("[day]/[month repr:short]/[year]:[hour]:[minute]:[second] +0000");
         self.time.format(form).unwrap_or_default()
     }
 

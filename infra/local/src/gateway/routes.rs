@@ -54,7 +54,8 @@ pub(super) fn find<'a>(api: &'a Api, method: &str, path: &str) -> Option<Matched
         fitting.retain(|(fit, _)| *fit == best);
     }
     fitting.retain(|(_, matched)| takes(&matched.route.method, method));
-    let specific = fitting.into_iter().min_by_key(|(fit, matched)| (fit.clone(), matched.route.method == "ANY"));
+    let specific =
+        fitting.into_iter().min_by_key(|(fit, matched)| (fit.clone(), matched.route.method == "ANY"));
     specific.map(|(_, matched)| matched)
 }
 
@@ -139,7 +140,8 @@ mod tests {
             assert_eq!(found("POST", "/globex/mcp").as_deref(), Some("POST /{tenant}/mcp"));
             assert_eq!(found("GET", "/.well-known/one").as_deref(), Some("GET /.well-known/one"));
             assert_eq!(found("GET", "/.well-known/a/b").as_deref(), Some("ANY /.well-known/{proxy+}"));
-            for none in ["/", "/mcp/", "//mcp", "/a/b/mcp", "/MCP", "/.well-known", "/.well-known/", "/%6dcp"] {
+            for none in ["/", "/mcp/", "//mcp", "/a/b/mcp", "/MCP", "/.well-known", "/.well-known/", "/%6dcp"]
+            {
                 assert_eq!(found("POST", none), None, "{none}");
             }
             assert_eq!(found("TRACE", "/.well-known/a"), None);

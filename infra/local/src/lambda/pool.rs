@@ -93,7 +93,7 @@ impl Pool {
 
     /// Where the instance finds its Runtime API; the id in it is known to that instance only.
     pub(super) fn runtime_api(&self, id: Uuid) -> String {
-        format!("{}/{}", self.address, id.simple())
+        format!("http://{}/{}", self.address, id.simple())
     }
 
     /// Runs the Runtime API for as long as the pool runs.

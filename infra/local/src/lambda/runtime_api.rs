@@ -99,12 +99,7 @@ fn delivered(delivery: Delivery) -> Response<Full<Bytes>> {
 }
 
 /// `invocation/<request id>/response` and `invocation/<request id>/error`.
-async fn finish(
-    pool: &Pool,
-    id: Uuid,
-    call: String,
-    request: Request<Incoming>,
-) -> Response<Full<Bytes>> {
+async fn finish(pool: &Pool, id: Uuid, call: String, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let mut parts = call.split('/');
     let (Some("invocation"), Some(request_id), Some(verb), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())

@@ -1,99 +1,18 @@
-//! A function is this very test binary, run again through a shell script, speaking raw HTTP.
+//! Lambda is asked through its door; the functions are processes.
 
 use std::collections::BTreeMap;
-use std::env;
-use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::exit;
-use std::sync::{Arc, LazyLock, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::lambda::{Config, Credentials, Instance, InvokeError, Invoked, Lambda, StartError};
 use crate::template::{Api, ApiKind, Function, Stack};
+use fake::FAKE_FUNCTION;
 
-/// Made once, before any process is started: a script that is open for writing can't be run.
-pub(crate) static FAKE_FUNCTION: LazyLock<PathBuf> = LazyLock::new(|| {
-    let path = env::temp_dir().join(format!("insula-fake-{}.sh", uuid::Uuid::new_v4()));
-    let exe = env::current_exe().unwrap();
-    let run = format!("#!/bin/sh\nexec '{}' --exact --nocapture ", exe.display());
-    let test = format!("{}::the_fake_function_serves_calls\n", module_path!().split_once("::").unwrap().1);
-    fs::write(&path, run + &test).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
-    path
-});
-
-fn exchange(request: &str, body: &[u8]) -> (BTreeMap<String, String>, Vec<u8>) {
-    let api = env::var("AWS_LAMBDA_RUNTIME_API").unwrap();
-    let (address, prefix) = api.split_once('/').unwrap();
-    let (method, path) = request.split_once(' ').unwrap();
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(
-        stream,
-        "{method} /{prefix}/2018-06-01/runtime/{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
-         Content-Length: {}\r\n\r\n",
-        body.len()
-    )
-    .unwrap();
-    stream.write_all(body).unwrap();
-    let mut reader = BufReader::new(stream);
-    let mut headers = BTreeMap::new();
-    let mut line = String::new();
-    while reader.read_line(&mut line).unwrap_or(0) > 2 {
-        let (name, value) = line.split_once(':').unwrap_or(("status", &line));
-        headers.insert(name.to_lowercase(), value.trim().to_owned());
-        line.clear();
-    }
-    let mut body = Vec::new();
-    reader.read_to_end(&mut body).unwrap();
-    (headers, body)
-}
-
-/// Not a test of anything when the tests are run: it is the body of the fake function.
-#[test]
-fn the_fake_function_serves_calls() {
-    if env::var("AWS_LAMBDA_RUNTIME_API").is_err() {
-        return;
-    }
-    if env::var("FAKE_INIT").is_ok_and(|how| how == "exit") {
-        exit(7);
-    }
-    if env::var("FAKE_INIT").is_ok_and(|how| how == "error") {
-        exchange("POST init/error", br#"{"errorType":"Own","errorMessage":"no"}"#);
-        exit(1);
-    }
-    println!("hello from the function");
-    loop {
-        let (headers, event) = exchange("GET invocation/next", b"");
-        let id = headers["lambda-runtime-aws-request-id"].clone();
-        let event: Value = serde_json::from_slice(&event).unwrap_or(Value::Null);
-        let reply = match event["do"].as_str() {
-            Some("exit") => exit(3),
-            Some("sleep") => {
-                std::thread::sleep(Duration::from_millis(event["ms"].as_u64().unwrap()));
-                json!({ "pid": std::process::id() })
-            }
-            Some("env") => json!(env::vars().collect::<BTreeMap<_, _>>()),
-            Some("big") => json!("x".repeat(7_000_000)),
-            Some("forge") => {
-                let other = "POST invocation/00000000-0000-0000-0000-000000000000/response";
-                json!(exchange(other, b"{}").0["status"])
-            }
-            Some("error") => {
-                exchange(&format!("POST invocation/{id}/error"), br#"{"errorType":"E","errorMessage":"m"}"#);
-                continue;
-            }
-            Some("reply") => event["reply"].clone(),
-            _ => json!({ "event": event, "headers": headers }),
-        };
-        exchange(&format!("POST invocation/{id}/response"), reply.to_string().as_bytes());
-    }
-}
+mod fake;
 
 pub(crate) fn function(name: &str) -> Function {
     Function {
@@ -273,7 +192,8 @@ async fn an_instance_that_is_killed_in_a_call_is_replaced() {
                 None => tokio::task::yield_now().await,
             }
         };
-        let killed = tokio::process::Command::new("/bin/sh").args(["-c", &format!("kill -9 {busy}")]).status();
+        let killed =
+            tokio::process::Command::new("/bin/sh").args(["-c", &format!("kill -9 {busy}")]).status();
         assert!(killed.await.unwrap().success());
     };
     let (cut, ()) = tokio::join!(call(&lambda, None, json!({ "do": "sleep", "ms": 20_000 })), kill);
@@ -344,4 +264,34 @@ async fn output_reaches_the_log_and_a_stop_ends_every_process() {
         assert!(!alive.unwrap().status.success(), "{pid} lives");
     }
     assert_eq!(lambda.invoke("Fake", None, Bytes::new()).await, Err(InvokeError::Stopped));
+}
+
+#[tokio::test]
+async fn watched_functions_are_called_at_the_invoke_endpoint() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let base = format!("http://{}/", listener.local_addr().unwrap());
+    let lambda = Lambda::remote(&stack(vec![function("Fake")]), &base);
+    let serve = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut heads = Vec::new();
+        for reply in ["HTTP/1.1 200 OK", "HTTP/1.1 200 OK\r\nX-Amz-Function-Error: Unhandled"] {
+            let mut request = [0; 2048];
+            let length = stream.read(&mut request).await.unwrap();
+            heads.push(String::from_utf8_lossy(&request[..length]).into_owned());
+            let reply = format!("{reply}\r\nContent-Length: 2\r\n\r\n{{}}");
+            stream.write_all(reply.as_bytes()).await.unwrap();
+        }
+        heads
+    };
+    let calls = async {
+        (call(&lambda, None, json!({ "a": 1 })).await, call(&lambda, None, json!({ "b": 2 })).await)
+    };
+    let (heads, (fine, failed)) = tokio::join!(serve, calls);
+    assert!(heads[0].starts_with("POST /2015-03-31/functions/fake/invocations HTTP/1.1"), "{heads:?}");
+    assert!(heads[0].ends_with(r#"{"a":1}"#), "{heads:?}");
+    assert_eq!((fine.function_error, &fine.payload[..]), (None, &b"{}"[..]));
+    assert_eq!(failed.function_error.as_deref(), Some("Unhandled"));
+    drop(listener);
+    let gone = lambda.invoke("Fake", None, Bytes::from("{}")).await;
+    assert!(matches!(gone, Err(InvokeError::Remote(_))), "{gone:?}");
 }

@@ -88,7 +88,8 @@ pub(super) fn texts<'a>(element: &str, value: &'a Value) -> Result<Vec<&'a str>,
 /// Actions have wildcards and no variables.
 fn actions(element: &str, value: &Value) -> Result<Vec<Resolved>, String> {
     let is_name = |text: &str, more: &[char]| {
-        !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric() || more.contains(&letter))
+        !text.is_empty()
+            && text.chars().all(|letter| letter.is_ascii_alphanumeric() || more.contains(&letter))
     };
     let read = |text: &str| {
         let is_action = match text.split_once(':') {

@@ -33,12 +33,18 @@ impl Statement {
     /// Whether it speaks of this principal, action and resource, its conditions aside.
     pub(super) fn reaches(&self, query: &Query<'_>) -> Truth {
         let principal = match (&self.principals, query.principal) {
-            (None, None) => Truth::Yes,
-            (Some(principals), Some(caller)) => principals.iter().any(|principal| principal.is(caller)).into(),
-            // A statement of the other kind of policy: one without `Principal` must not make a role's trust open to all.
-            (None, Some(_)) | (Some(_), None) => Truth::Unknown,
+            (None, _) => Truth::Yes,
+            (Some(principals), Some(caller)) => {
+                principals.iter().any(|principal| principal.is(caller)).into()
+            }
+            (Some(_), None) => Truth::Unknown,
         };
         principal.and(self.actions.hold(query.action)).and(self.resources.hold(query.resource, query.context))
+    }
+
+    /// Whether it says whom it speaks of.
+    pub(super) const fn has_principal(&self) -> bool {
+        self.principals.is_some()
     }
 
     /// Whether all its conditions hold.
@@ -70,7 +76,15 @@ impl Statement {
             .chain(conditions.iter().flat_map(Condition::variables))
             .find(|key| !keys::is_known(key))
             .map(|key| format!("variable {key}"));
-        Ok(Self { sid, effect, not_understood: unknown.or(variable), principals, actions, resources, conditions })
+        Ok(Self {
+            sid,
+            effect,
+            not_understood: unknown.or(variable),
+            principals,
+            actions,
+            resources,
+            conditions,
+        })
     }
 }
 
@@ -96,7 +110,8 @@ pub(super) fn read_document(document: &Value) -> Result<Vec<Statement>, PolicyEr
     };
     let mut read = Vec::with_capacity(statements.len());
     for (place, statement) in (1_u32..).zip(statements) {
-        let elements = statement.as_object().ok_or_else(|| refuse(format!("statement {place} is not an object")))?;
+        let elements =
+            statement.as_object().ok_or_else(|| refuse(format!("statement {place} is not an object")))?;
         let sid = match elements.get("Sid") {
             None => format!("statement {place}"),
             Some(Value::String(sid)) => sid.clone(),

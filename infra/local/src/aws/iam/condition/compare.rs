@@ -82,7 +82,8 @@ impl Comparison {
     pub(super) fn resolve(&self, context: &Context) -> Option<Operands<'_>> {
         match self {
             Self::Text(operator, patterns) => {
-                let resolved = patterns.iter().map(|pattern| pattern.resolve(context)).collect::<Option<_>>()?;
+                let resolved =
+                    patterns.iter().map(|pattern| pattern.resolve(context)).collect::<Option<_>>()?;
                 Some(Operands::Text(*operator, resolved))
             }
             Self::Number(operator, numbers) => Some(Operands::Number(*operator, numbers)),
@@ -102,7 +103,9 @@ impl Operands<'_> {
             Self::Number(operator, numbers) => read_number(value).map_or(Truth::Unknown, |value| {
                 numbers.iter().any(|number| operator.accepts(value.partial_cmp(number))).into()
             }),
-            Self::Bool(wanted) => read_bool(value).map_or(Truth::Unknown, |value| wanted.contains(&value).into()),
+            Self::Bool(wanted) => {
+                read_bool(value).map_or(Truth::Unknown, |value| wanted.contains(&value).into())
+            }
         }
     }
 }
@@ -146,7 +149,8 @@ fn number(operator: NumberOperator, operands: &[String]) -> Result<Comparison, S
 }
 
 fn read_all<T>(operands: &[String], read: fn(&str) -> Option<T>) -> Result<Vec<T>, String> {
-    let read = |operand: &String| read(operand).ok_or_else(|| format!("the operand {operand:?} is of another type"));
+    let read =
+        |operand: &String| read(operand).ok_or_else(|| format!("the operand {operand:?} is of another type"));
     operands.iter().map(read).collect()
 }
 
