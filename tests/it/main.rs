@@ -1,1 +1,4 @@
 //! One package, one binary: a module a subject.
+
+mod harness;
+mod isolation;

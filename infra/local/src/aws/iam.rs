@@ -29,14 +29,17 @@ pub struct Policies {
 }
 
 /// One question: may this be done to that?
+///
+/// With a `principal` it is put to the policy of a resource (a role's trust, a key's policy), and only statements with
+/// a `Principal` allow; without, to that of an identity or a session, and only statements without a `Principal` allow.
+/// A statement of the other kind never allows, and denies where it might.
 #[derive(Debug, Clone, Copy)]
 pub struct Query<'a> {
     /// For instance `dynamodb:GetItem`.
     pub action: &'a str,
     /// The ARN.
     pub resource: &'a str,
-    /// The ARN of the caller's role, for statements with a `Principal`: without it such a statement never allows, and
-    /// denies where it might.
+    /// The ARN of the caller's role, where a trust or key policy is asked.
     pub principal: Option<&'a str>,
     /// The condition keys of the call.
     pub context: &'a Context,
@@ -68,20 +71,6 @@ impl Policies {
             statements.extend(statement::read_document(document)?);
         }
         Ok(Self { statements })
-    }
-
-    /// Reads the policy of a resource: a role's trust, a key's policy.
-    ///
-    /// # Errors
-    /// As `parse`, and for a statement without `Principal`, which would be open to every caller.
-    pub fn parse_resource(document: &Value) -> Result<Self, PolicyError> {
-        let policies = Self::parse(std::slice::from_ref(document))?;
-        match policies.statements.iter().find(|statement| !statement.has_principal()) {
-            None => Ok(policies),
-            Some(Statement { sid, .. }) => {
-                Err(PolicyError(format!("the policy can't be read: {sid}: there is no Principal")))
-            }
-        }
     }
 
     /// Answers one question. A denial wins over every allowance.
@@ -119,7 +108,7 @@ impl Policies {
 pub struct Context(BTreeMap<String, Vec<String>>);
 
 impl Context {
-    /// Sets a key, in place of what it had. Without values the key is present and empty, which is not the same as absent.
+    /// Sets a key, in place of what it had. Without values the key is present and empty, which is not absent.
     pub fn set(&mut self, key: &str, values: impl IntoIterator<Item = impl Into<String>>) {
         self.0.insert(key.to_lowercase(), values.into_iter().map(Into::into).collect());
     }

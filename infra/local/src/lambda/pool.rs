@@ -91,7 +91,8 @@ impl Pool {
         Self { config, region, address, state: Mutex::default(), changed: watch::Sender::new(()) }
     }
 
-    /// Where the instance finds its Runtime API; the id in it is known to that instance only.
+    /// Where the instance finds its Runtime API; the id in it is known to that instance only. Lambda itself says
+    /// no scheme, but the Rust runtime does not read a path without one.
     pub(super) fn runtime_api(&self, id: Uuid) -> String {
         format!("http://{}/{}", self.address, id.simple())
     }

@@ -33,18 +33,14 @@ impl Statement {
     /// Whether it speaks of this principal, action and resource, its conditions aside.
     pub(super) fn reaches(&self, query: &Query<'_>) -> Truth {
         let principal = match (&self.principals, query.principal) {
-            (None, _) => Truth::Yes,
+            (None, None) => Truth::Yes,
             (Some(principals), Some(caller)) => {
                 principals.iter().any(|principal| principal.is(caller)).into()
             }
-            (Some(_), None) => Truth::Unknown,
+            // A statement of the other kind of policy: one without `Principal` must not open a role's trust to all.
+            (None, Some(_)) | (Some(_), None) => Truth::Unknown,
         };
         principal.and(self.actions.hold(query.action)).and(self.resources.hold(query.resource, query.context))
-    }
-
-    /// Whether it says whom it speaks of.
-    pub(super) const fn has_principal(&self) -> bool {
-        self.principals.is_some()
     }
 
     /// Whether all its conditions hold.

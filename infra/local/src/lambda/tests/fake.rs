@@ -33,7 +33,7 @@ pub(super) static FAKE_FUNCTION: LazyLock<PathBuf> = LazyLock::new(|| {
 
 fn exchange(request: &str, body: &[u8]) -> (BTreeMap<String, String>, Vec<u8>) {
     let api = env::var("AWS_LAMBDA_RUNTIME_API").unwrap();
-    let (address, prefix) = api.split_once('/').unwrap();
+    let (address, prefix) = api.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let (method, path) = request.split_once(' ').unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
     write!(

@@ -1,7 +1,6 @@
 //! Trust and key policies.
 
-use super::{answer, document, policy};
-use crate::aws::iam::Policies;
+use super::{answer, policy};
 
 const VEND: &str = "arn:aws:iam::000000000000:role/Vend";
 
@@ -61,11 +60,10 @@ fn a_statement_with_principals_allows_nobody_unnamed() {
 }
 
 #[test]
-fn the_policy_of_a_resource_names_its_principals() {
-    let with = document(r#"{"Sid":"S","Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}"#);
-    assert!(Policies::parse_resource(&with).is_ok());
-    let without = document(r#"{"Sid":"S","Effect":"Allow","Action":"*","Resource":"*"}"#);
-    assert!(Policies::parse(std::slice::from_ref(&without)).is_ok());
-    let refused = Policies::parse_resource(&without).unwrap_err().to_string();
-    assert_eq!(refused, "the policy can't be read: S: there is no Principal");
+fn a_statement_without_principals_opens_no_trust_policy() {
+    let allow = policy(r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#);
+    assert_eq!(answer(&allow, "a:B", "arn:x", None, ""), "allow");
+    assert_eq!(answer(&allow, "a:B", "arn:x", Some(VEND), ""), "none");
+    let deny = policy(r#"{"Sid":"D","Effect":"Deny","Action":"*","Resource":"*"}"#);
+    assert_eq!(answer(&deny, "a:B", "arn:x", Some(VEND), ""), "deny D");
 }
