@@ -1,4 +1,5 @@
 //! One package, one binary: a module a subject.
 
+mod ask;
 mod harness;
 mod isolation;

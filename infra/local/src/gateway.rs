@@ -47,7 +47,7 @@ mod routes;
 mod tests;
 
 /// How long a client may take for the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const HEAD_TIMEOUT: Duration = Duration::from_millis(if cfg!(test) { 400 } else { 10_000 });
 
 /// Above this hyper itself refuses a request's head.
 const HEAD_BUFFER_BYTES: usize = 65_536;

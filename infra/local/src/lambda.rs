@@ -203,7 +203,7 @@ pub struct Lambda {
 
 enum Backend {
     Instances(Arc<Pool>),
-    Remote(Remote),
+    Remote(Box<Remote>),
 }
 
 impl Lambda {
@@ -224,7 +224,7 @@ impl Lambda {
     /// The base is for instance `http://127.0.0.1:9000`.
     #[must_use]
     pub fn remote(stack: &Stack, base: &str) -> Self {
-        Self { functions: functions(stack), backend: Backend::Remote(Remote::new(base)) }
+        Self { functions: functions(stack), backend: Backend::Remote(Box::new(Remote::new(base))) }
     }
 
     /// Calls a function, by name or ARN, and waits for its reply.

@@ -39,12 +39,12 @@ impl Profile {
 
     pub(crate) fn check_type(self, typ: Option<&str>) -> Result<(), Denial> {
         let lower = typ.map(str::to_ascii_lowercase);
-        let good = match (self, lower.as_deref()) {
-            (_, Some("at+jwt" | "application/at+jwt")) => true,
-            (Self::Cognito | Self::Okta, None) => true,
-            (Self::Entra | Self::Auth0 | Self::Okta | Self::Cognito, Some("jwt")) => true,
-            _ => false,
-        };
+        let good = matches!(
+            (self, lower.as_deref()),
+            (_, Some("at+jwt" | "application/at+jwt"))
+                | (Self::Cognito | Self::Okta, None)
+                | (Self::Entra | Self::Auth0 | Self::Okta | Self::Cognito, Some("jwt"))
+        );
         good.then_some(()).ok_or(Denial::TokenHeader)
     }
 

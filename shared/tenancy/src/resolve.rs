@@ -114,10 +114,10 @@ impl Resolver {
     /// [`Problem::Unavailable`] when the registry does not answer. An issuer that does not is asked again later.
     pub async fn warm(&self) -> Result<(), Problem> {
         self.registry.warm().await?;
-        if let Some(issuer) = self.registry.issuer(&self.config.issuer).await? {
-            if let Err(err) = self.keys.find(&issuer.issuer, &issuer.jwks_uri, "").await {
-                tracing::warn!(error = %err, "the default issuer's keys can't be had yet");
-            }
+        if let Some(issuer) = self.registry.issuer(&self.config.issuer).await?
+            && let Err(err) = self.keys.find(&issuer.issuer, &issuer.jwks_uri, "").await
+        {
+            tracing::warn!(error = %err, "the default issuer's keys can't be had yet");
         }
         Ok(())
     }

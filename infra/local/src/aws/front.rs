@@ -266,6 +266,7 @@ impl Door {
                 Err(refused) => {
                     self.deny(session, "sts:AssumeRole", &refused.message);
                     let sts::Refused { status, code, message } = refused;
+                    let message = message.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
                     let xml = format!(
                         "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message>\
                          </Error><RequestId>local</RequestId></ErrorResponse>"
@@ -314,6 +315,10 @@ impl Door {
         let Some(arn) = arn.filter(|_| head.method == http::Method::POST) else {
             return Outcome::Json(Reply::refused("ResourceNotFoundException", "there is no such function"));
         };
+        let kind = head.headers.get("x-amz-invocation-type").map_or(&b"RequestResponse"[..], http::HeaderValue::as_bytes);
+        if kind != b"RequestResponse" || head.uri.query().is_some() {
+            return Outcome::Json(Reply::refused("InvalidParameterValueException", "there is RequestResponse only"));
+        }
         let need = Need { action: "lambda:InvokeFunction".to_owned(), resource: arn.clone(), context: Default::default() };
         if let Err(message) = self.allow(session, Ok(vec![need])) {
             return Outcome::Json(Reply::refused("AccessDeniedException", &message));

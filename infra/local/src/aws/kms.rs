@@ -1,11 +1,12 @@
 //! KMS: `winterbaume` for what it does, and what each call needs to be allowed.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, hash_map::Entry},
     path::{Path, PathBuf},
 };
 
 use aws_lc_rs::rand;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 use winterbaume_core::StatefulService;
 use winterbaume_kms::{KmsService, KmsStateView};
@@ -18,9 +19,22 @@ use super::{
 };
 use crate::template::Key;
 
+#[cfg(test)]
+mod tests;
+
 /// The operations that there are, with the member that names the key.
 const OPERATIONS: [&str; 5] =
     ["Encrypt", "Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "DescribeKey"];
+/// Every member that such a call may have: an unknown one might say more than is checked here.
+const MEMBERS: [&str; 7] = [
+    "KeyId",
+    "EncryptionContext",
+    "EncryptionAlgorithm",
+    "KeySpec",
+    "NumberOfBytes",
+    "Plaintext",
+    "CiphertextBlob",
+];
 const FILE: &str = "kms.json";
 
 /// The keys.
@@ -61,9 +75,9 @@ impl Kms {
             let policy = Policies::parse(std::slice::from_ref(&key.policy));
             policies.insert(key.arn.clone(), policy.map_err(|err| format!("{}: {err}", key.name))?);
             let id = key.arn.rsplit('/').next().unwrap_or_default().to_owned();
-            if !view.keys.contains_key(&id) {
-                let made = new_key(&id, key, account, region)?;
-                view.keys.insert(id, serde_json::from_value(made).map_err(|err| err.to_string())?);
+            if let Entry::Vacant(missing) = view.keys.entry(id) {
+                let made = new_key(missing.key(), key, account, region)?;
+                missing.insert(serde_json::from_value(made).map_err(|err| err.to_string())?);
             }
         }
         keep(data, FILE, &view)?;
@@ -87,14 +101,23 @@ impl Kms {
         if !OPERATIONS.contains(&operation) {
             return Err(Malformed(format!("{operation} is not an operation of this KMS")));
         }
-        let key = body.get("KeyId").and_then(Value::as_str).ok_or_else(|| Malformed("KeyId is missing".to_owned()))?;
-        let named = |arn: &&String| *arn == key || arn.rsplit('/').next() == Some(key);
-        let arn = self.policies.keys().find(named).ok_or_else(|| Malformed("there is no such key".to_owned()))?;
+        let members = body.as_object().ok_or_else(|| Malformed("an object is expected".to_owned()))?;
+        if let Some((name, _)) =
+            members.iter().find(|(name, value)| value.is_null() || !MEMBERS.contains(&name.as_str()))
+        {
+            return Err(Malformed(format!("the member {name} is not understood")));
+        }
+        let arn = self.key(operation, body).ok_or_else(|| Malformed("there is no such key".to_owned()))?;
         let mut context = Context::default();
         context.one("kms:CallerAccount", &*self.account);
         if let Some(pairs) = encryption_context(body)? {
             context.set("kms:EncryptionContextKeys", pairs.keys().cloned());
             for (name, value) in pairs {
+                let same = |other: &&String| other.eq_ignore_ascii_case(name);
+                if pairs.keys().filter(same).nth(1).is_some() {
+                    // Policies don't tell them apart, and the ciphertext does.
+                    return Err(Malformed("EncryptionContext has a key twice, in different case".to_owned()));
+                }
                 let value = value.as_str().ok_or_else(|| Malformed("EncryptionContext".to_owned()))?;
                 context.one(&format!("kms:EncryptionContext:{name}"), value);
             }
@@ -102,10 +125,31 @@ impl Kms {
         Ok(vec![Need { action: format!("kms:{operation}"), resource: arn.clone(), context }])
     }
 
+    /// The ARN of the key that is named, or that a ciphertext begins with the id of.
+    fn key(&self, operation: &str, body: &Value) -> Option<&String> {
+        let id = |arn: &str| arn.rsplit('/').next().unwrap_or_default().to_owned();
+        match body.get("KeyId") {
+            Some(key) => {
+                let key = key.as_str()?;
+                self.policies.keys().find(|arn| *arn == key || id(arn) == key)
+            }
+            None if operation == "Decrypt" => {
+                let blob = STANDARD.decode(body.get("CiphertextBlob")?.as_str()?).ok()?;
+                self.policies.keys().find(|arn| blob.starts_with(id(arn).as_bytes()))
+            }
+            None => None,
+        }
+    }
+
     /// Does it.
-    pub async fn serve(&self, operation: &str, body: Value) -> Reply {
+    pub async fn serve(&self, operation: &str, mut body: Value) -> Reply {
         if !OPERATIONS.contains(&operation) {
             return unknown();
+        }
+        // The emulator joins a context as `k=v,k=v`, so `{a: "b,c=d"}` would open what `{a: b, c: d}` sealed.
+        if let Some(pairs) = body.get_mut("EncryptionContext").and_then(Value::as_object_mut).filter(|p| !p.is_empty()) {
+            let sorted: BTreeMap<String, Value> = std::mem::take(pairs).into_iter().collect();
+            pairs.insert("context".to_owned(), Value::String(json!(sorted).to_string()));
         }
         ask(&self.service.0, &self.region, &format!("TrentService.{operation}"), &body).await
     }

@@ -18,8 +18,21 @@ use super::{
 };
 use crate::template::Secret;
 
+#[cfg(test)]
+mod tests;
+
 /// The operations that there are.
 const OPERATIONS: [&str; 3] = ["GetSecretValue", "PutSecretValue", "DescribeSecret"];
+/// Every member that such a call may have: an unknown one might say more than is checked here.
+const MEMBERS: [&str; 7] = [
+    "SecretId",
+    "VersionId",
+    "VersionStage",
+    "VersionStages",
+    "SecretString",
+    "SecretBinary",
+    "ClientRequestToken",
+];
 const FILE: &str = "secrets.json";
 /// What a generated secret is made of, without punctuation.
 const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
@@ -31,6 +44,7 @@ pub struct Secrets {
     region: String,
     arns: Vec<String>,
     data: Option<PathBuf>,
+    puts: tokio::sync::Mutex<()>,
 }
 
 impl std::fmt::Debug for Secrets {
@@ -50,13 +64,16 @@ impl Secrets {
         region: &str,
         data: Option<&Path>,
     ) -> Result<Self, String> {
-        let mut view: SecretsmanagerStateView = read_kept(data, FILE)?
-            .unwrap_or_else(|| SecretsmanagerStateView { secrets: HashMap::new() });
+        // The emulator has one account for all; it is set once, to what the template was resolved for.
+        winterbaume_core::set_default_account_id(account);
+        let mut view: SecretsmanagerStateView =
+            read_kept(data, FILE)?.unwrap_or_else(|| SecretsmanagerStateView { secrets: HashMap::new() });
         for secret in secrets {
             let name = name_of(&secret.arn).ok_or_else(|| format!("{}: not an ARN", secret.arn))?;
             if !view.secrets.contains_key(name) {
                 let made = new_secret(name, secret)?;
-                view.secrets.insert(name.to_owned(), serde_json::from_value(made).map_err(|err| err.to_string())?);
+                view.secrets
+                    .insert(name.to_owned(), serde_json::from_value(made).map_err(|err| err.to_string())?);
             }
         }
         keep(data, FILE, &view)?;
@@ -68,6 +85,7 @@ impl Secrets {
             region: region.to_owned(),
             arns: secrets.iter().map(|secret| secret.arn.clone()).collect(),
             data: data.map(Path::to_owned),
+            puts: tokio::sync::Mutex::default(),
         })
     }
 
@@ -78,6 +96,12 @@ impl Secrets {
     pub fn needs(&self, operation: &str, body: &Value) -> Result<Vec<Need>, Malformed> {
         if !OPERATIONS.contains(&operation) {
             return Err(Malformed(format!("{operation} is not an operation of this Secrets Manager")));
+        }
+        let members = body.as_object().ok_or_else(|| Malformed("an object is expected".to_owned()))?;
+        if let Some((name, _)) =
+            members.iter().find(|(name, value)| value.is_null() || !MEMBERS.contains(&name.as_str()))
+        {
+            return Err(Malformed(format!("the member {name} is not understood")));
         }
         let arn = self.arn(body).ok_or_else(|| Malformed("there is no such secret".to_owned()))?;
         let mut context = Context::default();
@@ -96,14 +120,36 @@ impl Secrets {
         if let (Some(body), Some(name)) = (body.as_object_mut(), name_of(&arn)) {
             body.insert("SecretId".to_owned(), Value::String(name.to_owned()));
         }
-        let reply = ask(&self.service, &self.region, &format!("secretsmanager.{operation}"), &body).await;
-        if operation == "PutSecretValue"
-            && let Err(err) = self.keep().await
-        {
+        let target = format!("secretsmanager.{operation}");
+        if operation != "PutSecretValue" {
+            return ask(&self.service, &self.region, &target, &body).await;
+        }
+        let _one_at_a_time = self.puts.lock().await;
+        let before = self.service.snapshot(&self.account, &self.region).await;
+        let reply = ask(&self.service, &self.region, &target, &body).await;
+        let kept = async {
+            self.keep_one_previous(name_of(&arn).unwrap_or_default(), &before).await?;
+            self.keep().await
+        };
+        if let Err(err) = kept.await {
             tracing::error!(error = err, "a secret could not be kept");
             return Reply::fault("InternalServiceError");
         }
         reply
+    }
+
+    /// The emulator leaves `AWSPREVIOUS` on every version that was once the current one.
+    async fn keep_one_previous(&self, name: &str, before: &SecretsmanagerStateView) -> Result<(), String> {
+        let mut view = self.service.snapshot(&self.account, &self.region).await;
+        let previous = before.secrets.get(name).and_then(|secret| secret.current_version_id.clone());
+        let Some(secret) = view.secrets.get_mut(name).filter(|secret| secret.current_version_id != previous) else {
+            return Ok(());
+        };
+        for (id, version) in &mut secret.versions {
+            version.version_stages.retain(|stage| stage != "AWSPREVIOUS" || Some(id) == previous.as_ref());
+        }
+        secret.versions.retain(|_, version| !version.version_stages.is_empty());
+        self.service.restore(&self.account, &self.region, view).await.map_err(|err| format!("{err:?}"))
     }
 
     async fn keep(&self) -> Result<(), String> {
@@ -125,7 +171,10 @@ fn new_secret(name: &str, secret: &Secret) -> Result<Value, String> {
     let wrong = |what: &str| format!("{}: GenerateSecretString.{what}", secret.name);
     let generate = secret.generate.as_object().ok_or_else(|| wrong("?"))?;
     let length = match generate.get("PasswordLength") {
-        Some(length) => length.as_u64().or_else(|| length.as_str()?.parse().ok()).ok_or_else(|| wrong("PasswordLength"))?,
+        Some(length) => length
+            .as_u64()
+            .or_else(|| length.as_str()?.parse().ok())
+            .ok_or_else(|| wrong("PasswordLength"))?,
         None => 32,
     };
     let password = password(usize::try_from(length).map_err(|_err| wrong("PasswordLength"))?)?;

@@ -24,7 +24,7 @@ const HEAD_BYTES_MAX: usize = 10_240;
 const BODY_BYTES_MAX: u64 = 10_485_760;
 
 /// How long a client may take for its body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+const BODY_TIMEOUT: Duration = Duration::from_millis(if cfg!(test) { 400 } else { 30_000 });
 
 /// Headers that API Gateway does not pass to a Lambda integration. Source: the table in the important notes
 /// on REST APIs.

@@ -115,7 +115,7 @@ async fn a_body_that_comes_later_hides_no_header_of_the_next_request() {
     running.stop().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_client_that_is_too_slow_is_cut_off() {
     let running = small().await;
     let head = running.raw(b"POST /open HTTP/1.1\r\nHost: local").await;
