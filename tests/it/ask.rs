@@ -60,11 +60,9 @@ pub(crate) fn list_tools() -> Value {
 /// The word in a tool's refusal that clients branch on.
 pub(crate) fn code_of(reply: &Response<Bytes>) -> String {
     let body = json_of(reply);
-    let result = &body["result"];
-    for found in [&result["structuredContent"]["code"], &result["_meta"]["code"], &body["code"]] {
-        if let Some(code) = found.as_str() {
-            return code.to_owned();
-        }
+    let in_result = &body["result"]["_meta"]["insula/error"]["code"];
+    if let Some(code) = in_result.as_str().or(body["code"].as_str()) {
+        return code.to_owned();
     }
     body.to_string()
 }
@@ -108,14 +106,19 @@ impl Own {
     }
 
     /// Posts to this tenant's host with its token.
-    pub(crate) async fn post(&self, stack: &Stack, headers: &[(&str, &str)], body: &Value) -> Response<Bytes> {
+    pub(crate) async fn post(
+        &self,
+        stack: &Stack,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Response<Bytes> {
         post_with(stack, &stack.host_url(&self.slug), &self.token(stack), headers, body).await
     }
 
     /// The month's meter: calls of the month, and those of its last minute.
     pub(crate) async fn meter(&self, stack: &Stack) -> (u64, u64) {
         let month = Clock::System.now().month();
-        let reply = tenant_store(stack, self.id.as_str())
+        let reply = tenant_store(stack, &self.id.to_string())
             .get_item()
             .table_name(data_table(stack))
             .key("pk", text(&format!("TENANT#{}#METER", self.id)))
@@ -131,7 +134,7 @@ impl Own {
 
     /// How many notes are stored.
     pub(crate) async fn notes(&self, stack: &Stack) -> usize {
-        let reply = tenant_store(stack, self.id.as_str())
+        let reply = tenant_store(stack, &self.id.to_string())
             .query()
             .table_name(data_table(stack))
             .key_condition_expression("pk = :pk")
@@ -157,9 +160,9 @@ where
 }
 
 /// The id of a tenant of the demo.
-pub(crate) async fn tenant_id(stack: &'static Stack, slug: &str) -> TenantId {
+pub(crate) async fn tenant_id(stack: &'static Stack, slug: &str) -> String {
     let slug: Slug = slug.parse().unwrap();
-    operate(stack, |operator| async move { operator.find_tenant(&slug).await }).await.unwrap()
+    operate(stack, |operator| async move { operator.find_tenant(&slug).await }).await.unwrap().to_string()
 }
 
 /// The table of what is the tenants'.

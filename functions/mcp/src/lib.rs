@@ -7,8 +7,8 @@ use http::{Method, StatusCode};
 use insula_gateway::{Error, Reply, Request, cors, telemetry};
 use insula_mcp::{Builder, Call, Implementation, Outcome as Ended, OutcomeKind, Server, Step};
 use insula_tenancy::{
-    Admission, Committed, Config, Entrance, Operation, Outcome, Position, Problem, Resolver, Tenant, TenantScope,
-    start_entrance,
+    Admission, Committed, Config, Entrance, Operation, Outcome, Position, Problem, Resolver, Tenant,
+    TenantScope, start_entrance,
 };
 use insula_tools::ToolError;
 
@@ -96,7 +96,11 @@ impl Mcp {
             admission.refuse(&problem).await?;
             return Err(problem.into());
         }
-        if call.read_only() { read(scope, admission, call).await } else { write(scope, admission, call).await }
+        if call.read_only() {
+            read(scope, admission, call).await
+        } else {
+            write(scope, admission, call).await
+        }
     }
 }
 
@@ -149,7 +153,8 @@ fn operation(request: &Request, call: &Call<'_, TenantScope, ToolError>) -> Resu
     let header = match request.headers.get("idempotency-key") {
         Some(value) => {
             let text = value.to_str().ok().filter(|text| (1..=128).contains(&text.len()));
-            let wrong = || Problem::Invalid { detail: "Idempotency-Key: 1 to 128 visible characters".to_owned() };
+            let wrong =
+                || Problem::Invalid { detail: "Idempotency-Key: 1 to 128 visible characters".to_owned() };
             Some(text.ok_or_else(wrong)?)
         }
         None => None,

@@ -77,7 +77,9 @@ impl Dev {
     }
 
     fn tenants(&self) -> Result<Vec<DemoTenant>, String> {
-        let Some(file) = &self.tenants else { return read_tenants(insula_local::DEMO).map_err(|err| err.to_string()) };
+        let Some(file) = &self.tenants else {
+            return read_tenants(insula_local::DEMO).map_err(|err| err.to_string());
+        };
         let text = fs::read_to_string(file).map_err(|err| format!("{}: {err}", file.display()))?;
         read_tenants(&text).map_err(|err| format!("{}: {err}", file.display()))
     }
@@ -86,7 +88,8 @@ impl Dev {
 /// The workspace of this command's own sources.
 fn root() -> Result<PathBuf, String> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = here.parent().and_then(Path::parent).ok_or("the command was built outside of its workspace")?;
+    let root =
+        here.parent().and_then(Path::parent).ok_or("the command was built outside of its workspace")?;
     Ok(root.to_owned())
 }
 
@@ -100,7 +103,11 @@ async fn build(root: &Path) -> Result<PathBuf, String> {
         cargo.arg("--release");
     }
     let status = cargo.status().await.map_err(|err| format!("cargo: {err}"))?;
-    if status.success() { Ok(folder) } else { Err("the functions do not build; cargo says why above".to_owned()) }
+    if status.success() {
+        Ok(folder)
+    } else {
+        Err("the functions do not build; cargo says why above".to_owned())
+    }
 }
 
 fn log(function: &str, line: &str) {

@@ -126,10 +126,14 @@ impl Local {
         if !options.isolation {
             warm(&running, &stack).await?;
         }
-        let gateway =
-            Gateway::start(gateway_listener, Arc::clone(&stack), Arc::clone(&running), "localhost".to_owned())
-                .await
-                .map_err(|err| failed("the gateway")(&err))?;
+        let gateway = Gateway::start(
+            gateway_listener,
+            Arc::clone(&stack),
+            Arc::clone(&running),
+            "localhost".to_owned(),
+        )
+        .await
+        .map_err(|err| failed("the gateway")(&err))?;
         Ok(Self { stack, aws, sessions, lambda: running, idp, operator, port, gateway })
     }
 
@@ -287,8 +291,12 @@ async fn open_operator(stack: &Stack, sessions: &Sessions, aws: &Aws) -> Result<
 /// Makes the tenants that are not there yet.
 async fn seed(operator: &Operator, tenants: &[DemoTenant], idp: &Idp) -> Result<(), StartError> {
     let jwks_uri = idp.jwks_uri().parse().map_err(|err| failed("the identity provider's URL")(&err))?;
-    let issuer =
-        NewIssuer { issuer: idp.issuer().to_owned(), jwks_uri, profile: Profile::Rfc9068, claims: Vec::new() };
+    let issuer = NewIssuer {
+        issuer: idp.issuer().to_owned(),
+        jwks_uri,
+        profile: Profile::Rfc9068,
+        claims: Vec::new(),
+    };
     kept(operator.pin_issuer(&issuer).await)?;
     for tenant in tenants {
         let new = NewTenant {

@@ -133,7 +133,11 @@ impl Config {
     /// # Errors
     /// The variable, when it is missing or empty.
     pub fn require(&self, name: &'static str) -> Result<&str, ConfigError> {
-        self.settings.get(name).map(String::as_str).filter(|text| !text.is_empty()).ok_or(ConfigError { name })
+        self.settings
+            .get(name)
+            .map(String::as_str)
+            .filter(|text| !text.is_empty())
+            .ok_or(ConfigError { name })
     }
 
     /// How much is logged; `info` where it is not set.

@@ -60,7 +60,8 @@ pub async fn start_entrance(config: Config) -> Result<(Resolver, Entrance), Prob
     let (warmed, (), sealer) =
         tokio::join!(resolver.warm(), invoker.warm(), Sealer::open(secrets, secret_id, clock.clone()));
     warmed?;
-    let vendor = Vendor::new(invoker, aws_sdk_dynamodb::config::Builder::from(&aws.sdk).build(), clock.clone());
+    let vendor =
+        Vendor::new(invoker, aws_sdk_dynamodb::config::Builder::from(&aws.sdk).build(), clock.clone());
     let plans = Cache::builder().max_capacity(PLANS_MAX).build();
     Ok((resolver, Entrance { vendor, sealer: Arc::new(sealer?), table, clock, plans }))
 }

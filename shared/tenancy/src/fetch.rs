@@ -54,11 +54,8 @@ impl std::error::Error for FetchError {}
 impl Fetch {
     /// A client; on the laptop it also speaks http, and to loopback alone.
     pub(crate) fn new(config: &crate::Config) -> Self {
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls_config())
-            .https_or_http()
-            .enable_http1()
-            .build();
+        let connector =
+            HttpsConnectorBuilder::new().with_tls_config(tls_config()).https_or_http().enable_http1().build();
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(Duration::from_secs(600))
             .build(connector);
@@ -72,7 +69,11 @@ impl Fetch {
             .body(Full::default())
             .map_err(|err| FetchError::Http(err.into()))?;
         let reply = self.send(url, request, bytes_max).await?;
-        if reply.status() == StatusCode::OK { Ok(reply.into_body()) } else { Err(FetchError::Status(reply.status())) }
+        if reply.status() == StatusCode::OK {
+            Ok(reply.into_body())
+        } else {
+            Err(FetchError::Status(reply.status()))
+        }
     }
 
     /// The reply to a request that was made for this URL.

@@ -42,7 +42,8 @@ impl Invoker {
             Some(url) => url.to_owned(),
             None => format!("https://lambda.{region}.amazonaws.com"),
         };
-        let mut url = Url::parse(&endpoint).map_err(|err| Problem::internal("reading Lambda's endpoint", err))?;
+        let mut url =
+            Url::parse(&endpoint).map_err(|err| Problem::internal("reading Lambda's endpoint", err))?;
         url.path_segments_mut()
             .map_err(|()| Problem::internal("reading Lambda's endpoint", "it is no base"))?
             .pop_if_empty()

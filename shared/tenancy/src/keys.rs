@@ -128,9 +128,7 @@ impl Keys {
             }
         }
         match age(held.fetched) {
-            Some(age_s) if age_s < STALE_S => {
-                Ok(held.set.get(key_id).cloned().ok_or(Denial::UnknownKey))
-            }
+            Some(age_s) if age_s < STALE_S => Ok(held.set.get(key_id).cloned().ok_or(Denial::UnknownKey)),
             _ => Err(Problem::Unavailable { doing: "fetching an issuer's keys", source: None }),
         }
     }

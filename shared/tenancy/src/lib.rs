@@ -39,7 +39,7 @@ pub use plan::{Limits, Plan};
 pub use problem::{Cause, Denial, Problem, Quota, Unauthenticated};
 pub use profile::Profile;
 pub use record::{RECORD_BYTES_MAX, Record, Stored};
-pub use resolve::{Position, ResourceMetadata, Resolver};
+pub use resolve::{Position, Resolver, ResourceMetadata};
 pub use scope::{PAGE_MAX, Page, TenantScope};
 pub use site::{Place, Site};
 pub use slug::{Slug, SlugError};

@@ -223,16 +223,16 @@ impl Operator {
             .condition_expression("epoch = :before")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":epoch", AttributeValue::N(plan.epoch.to_string()))
-            .expression_attribute_values(":before", AttributeValue::N(plan.epoch.saturating_sub(1).to_string()))
+            .expression_attribute_values(
+                ":before",
+                AttributeValue::N(plan.epoch.saturating_sub(1).to_string()),
+            )
             .expression_attribute_values(":status", text(plan.status.word()))
             .expression_attribute_values(":tier", text(plan.tier.word()))
             .build()
             .map_err(fault)?;
-        let put = Put::builder()
-            .table_name(&self.data)
-            .set_item(Some(plan.item(id)))
-            .build()
-            .map_err(fault)?;
+        let put =
+            Put::builder().table_name(&self.data).set_item(Some(plan.item(id))).build().map_err(fault)?;
         let items = vec![
             TransactWriteItem::builder().update(update).build(),
             TransactWriteItem::builder().put(put).build(),

@@ -150,7 +150,8 @@ impl Unauthenticated {
     pub fn challenge(&self) -> String {
         let mut parts = Vec::with_capacity(3);
         if self.denial != Denial::NoToken {
-            parts.push(r#"error="invalid_token", error_description="the token is not valid here""#.to_owned());
+            parts
+                .push(r#"error="invalid_token", error_description="the token is not valid here""#.to_owned());
         }
         if let Some(url) = &self.resource_metadata {
             parts.push(format!(r#"resource_metadata="{url}""#));

@@ -61,8 +61,8 @@ impl Raw {
     }
 
     pub(crate) fn typed<R: Record>(&self) -> Result<Stored<R>, Problem> {
-        let value = serde_json::from_str(&self.document)
-            .map_err(|err| Problem::internal("reading a record", err))?;
+        let value =
+            serde_json::from_str(&self.document).map_err(|err| Problem::internal("reading a record", err))?;
         let Self { id, version, created, updated, .. } = self.clone();
         Ok(Stored { id, version, created, updated, value })
     }

@@ -22,7 +22,16 @@ const ROUTES_MAX: u64 = 20_000;
 
 /// The routing fields, and no others: the functions' IAM policies list the same.
 const FIELDS: [&str; 11] = [
-    "tenant", "slug", "status", "tier", "epoch", "issuers", "origins", "jwks_uri", "profile", "claims",
+    "tenant",
+    "slug",
+    "status",
+    "tier",
+    "epoch",
+    "issuers",
+    "origins",
+    "jwks_uri",
+    "profile",
+    "claims",
     "sole_tenant",
 ];
 
@@ -115,7 +124,9 @@ impl Registry {
     /// The tenant that an address leads to.
     pub(crate) async fn lead(&self, row: Row) -> Result<Option<TenantId>, Problem> {
         match self.row(&row).await? {
-            Some(item) => text(&item, "tenant").and_then(TenantId::read).map(Some).ok_or_else(|| broken(&row)),
+            Some(item) => {
+                text(&item, "tenant").and_then(TenantId::read).map(Some).ok_or_else(|| broken(&row))
+            }
             None => Ok(None),
         }
     }

@@ -2,7 +2,7 @@
 //! nothing else counts.
 
 use crate::{
-    Config, Denial, Evidence, EventKind, Problem,
+    Config, Denial, EventKind, Evidence, Problem,
     clock::Clock,
     config::{BaseDomain, Edge},
     fetch::{Fetch, may_fetch},
@@ -163,7 +163,9 @@ impl Resolver {
             (Position::Edge, Edge::Rest, EventKind::V1) | (Position::Edge, Edge::Http, EventKind::V2) => {
                 !ours && !native && !lambda
             }
-            (Position::Behind, Edge::Rest, EventKind::V1) => ours && !native && lambda == self.config.isolation,
+            (Position::Behind, Edge::Rest, EventKind::V1) => {
+                ours && !native && lambda == self.config.isolation
+            }
             (Position::Behind, Edge::Http, EventKind::V2) => {
                 native == universal && ours != universal && !lambda
             }

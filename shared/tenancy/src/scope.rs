@@ -117,7 +117,8 @@ impl TenantScope {
         }
         let updated = self.room.clock.now().rfc3339();
         let raw = Raw { updated, document, ..old.clone() };
-        let Raw { id, version, created, updated, .. } = self.room.staged().replace(R::COLLECTION, &old, raw)?;
+        let Raw { id, version, created, updated, .. } =
+            self.room.staged().replace(R::COLLECTION, &old, raw)?;
         Ok(Stored { id, version, created, updated, value })
     }
 

@@ -32,7 +32,12 @@ impl Staged {
 
     /// Stages a new state, and gives it back with the version that it will have: however often a record changes in
     /// one call, it is one write and one version up.
-    pub(crate) fn replace(&mut self, collection: &'static str, old: &Raw, mut new: Raw) -> Result<Raw, Problem> {
+    pub(crate) fn replace(
+        &mut self,
+        collection: &'static str,
+        old: &Raw,
+        mut new: Raw,
+    ) -> Result<Raw, Problem> {
         let mut write = self.changed(collection, old, None);
         new.version = write.version_before.unwrap_or(0).saturating_add(1);
         write.after = Some(new.clone());

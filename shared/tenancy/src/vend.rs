@@ -165,10 +165,7 @@ pub(crate) struct Kept {
 
 impl Vendor {
     pub(crate) fn new(invoker: Invoker, sdk: aws_sdk_dynamodb::Config, clock: Clock) -> Self {
-        let kept = Cache::builder()
-            .max_capacity(TENANTS_MAX)
-            .time_to_live(Duration::from_secs(900))
-            .build();
+        let kept = Cache::builder().max_capacity(TENANTS_MAX).time_to_live(Duration::from_secs(900)).build();
         Self { invoker, sdk, clock, kept }
     }
 

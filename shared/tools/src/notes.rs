@@ -86,7 +86,9 @@ impl Record for Note {
     fn validate(&self) -> Result<(), String> {
         match (self.title.chars().count(), self.text.chars().count()) {
             (0, _) => Err("title: at least 1 character".to_owned()),
-            (title, _) if title > TITLE_MAX => Err(format!("title: {title} characters, of at most {TITLE_MAX}")),
+            (title, _) if title > TITLE_MAX => {
+                Err(format!("title: {title} characters, of at most {TITLE_MAX}"))
+            }
             (_, text) if text > TEXT_MAX => Err(format!("text: {text} characters, of at most {TEXT_MAX}")),
             _ => Ok(()),
         }
@@ -153,7 +155,10 @@ async fn get(scope: TenantScope, NoteId { id }: NoteId) -> Result<NoteView, Tool
 
 async fn list(scope: TenantScope, PageOf { limit, cursor }: PageOf) -> Result<NotePage, ToolError> {
     let page = scope.list::<Note>(limit.unwrap_or(20), cursor.as_deref()).await?;
-    Ok(NotePage { notes: page.records.into_iter().map(NoteView::from).collect(), next_cursor: page.next_cursor })
+    Ok(NotePage {
+        notes: page.records.into_iter().map(NoteView::from).collect(),
+        next_cursor: page.next_cursor,
+    })
 }
 
 async fn delete(scope: TenantScope, NoteId { id }: NoteId) -> Result<NoteView, ToolError> {

@@ -33,7 +33,9 @@ pub(super) async fn ask(service: &impl MockService, region: &str, target: &str, 
 pub(super) fn read_kept<V: DeserializeOwned>(data: Option<&Path>, name: &str) -> Result<Option<V>, String> {
     let Some(file) = data.map(|folder| folder.join(name)) else { return Ok(None) };
     match fs::read(&file) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|err| format!("{}: {err}", file.display())),
+        Ok(bytes) => {
+            serde_json::from_slice(&bytes).map(Some).map_err(|err| format!("{}: {err}", file.display()))
+        }
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(err) => Err(format!("{}: {err}", file.display())),
     }

@@ -36,9 +36,8 @@ use crate::template::Stack;
 const BODY_BYTES_MAX: usize = 20 * 1024 * 1024;
 
 /// Runs a function for Lambda's Invoke: name or ARN, payload.
-pub type Invoke = Arc<
-    dyn Fn(String, Bytes) -> Pin<Box<dyn Future<Output = Result<Invoked, String>> + Send>> + Send + Sync,
->;
+pub type Invoke =
+    Arc<dyn Fn(String, Bytes) -> Pin<Box<dyn Future<Output = Result<Invoked, String>> + Send>> + Send + Sync>;
 
 /// A function's answer.
 #[derive(Debug)]
@@ -132,7 +131,11 @@ impl Aws {
             dynamo: Dynamo::open(&stack.tables, data)?,
             kms: Kms::open(&stack.keys, account, region, data).await?,
             secrets: Secrets::open(&stack.secrets, account, region, data).await?,
-            functions: stack.functions.iter().map(|function| (function.name.clone(), function.arn.clone())).collect(),
+            functions: stack
+                .functions
+                .iter()
+                .map(|function| (function.name.clone(), function.arn.clone()))
+                .collect(),
             invoke,
             connections: AtomicU64::new(0),
             calls: Mutex::default(),
@@ -236,7 +239,10 @@ impl Door {
             Ok(signed) => signed,
             Err(unsigned) => {
                 tracing::warn!(code = unsigned.code(), "a call to the embedded AWS is not believed");
-                return Outcome::Json(Reply::refused(unsigned.code(), "the request is not signed as it must be"));
+                return Outcome::Json(Reply::refused(
+                    unsigned.code(),
+                    "the request is not signed as it must be",
+                ));
             }
         };
         let operation = operation(head, &signed.service, &body);
@@ -315,11 +321,21 @@ impl Door {
         let Some(arn) = arn.filter(|_| head.method == http::Method::POST) else {
             return Outcome::Json(Reply::refused("ResourceNotFoundException", "there is no such function"));
         };
-        let kind = head.headers.get("x-amz-invocation-type").map_or(&b"RequestResponse"[..], http::HeaderValue::as_bytes);
+        let kind = head
+            .headers
+            .get("x-amz-invocation-type")
+            .map_or(&b"RequestResponse"[..], http::HeaderValue::as_bytes);
         if kind != b"RequestResponse" || head.uri.query().is_some() {
-            return Outcome::Json(Reply::refused("InvalidParameterValueException", "there is RequestResponse only"));
+            return Outcome::Json(Reply::refused(
+                "InvalidParameterValueException",
+                "there is RequestResponse only",
+            ));
         }
-        let need = Need { action: "lambda:InvokeFunction".to_owned(), resource: arn.clone(), context: Default::default() };
+        let need = Need {
+            action: "lambda:InvokeFunction".to_owned(),
+            resource: arn.clone(),
+            context: Default::default(),
+        };
         if let Err(message) = self.allow(session, Ok(vec![need])) {
             return Outcome::Json(Reply::refused("AccessDeniedException", &message));
         }
@@ -358,7 +374,10 @@ impl Door {
             let key = !action.starts_with("kms:") || self.kms.key_policy(&resource).is_some_and(admits);
             if !(key && allows(&role.policies) && session.policy.as_ref().is_none_or(allows)) {
                 self.deny(session, &action, &resource);
-                return Err(format!("{} is not authorized to perform {action} on {resource}", session.role_arn));
+                return Err(format!(
+                    "{} is not authorized to perform {action} on {resource}",
+                    session.role_arn
+                ));
             }
         }
         Ok(())

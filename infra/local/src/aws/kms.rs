@@ -147,7 +147,9 @@ impl Kms {
             return unknown();
         }
         // The emulator joins a context as `k=v,k=v`, so `{a: "b,c=d"}` would open what `{a: b, c: d}` sealed.
-        if let Some(pairs) = body.get_mut("EncryptionContext").and_then(Value::as_object_mut).filter(|p| !p.is_empty()) {
+        if let Some(pairs) =
+            body.get_mut("EncryptionContext").and_then(Value::as_object_mut).filter(|p| !p.is_empty())
+        {
             let sorted: BTreeMap<String, Value> = std::mem::take(pairs).into_iter().collect();
             pairs.insert("context".to_owned(), Value::String(json!(sorted).to_string()));
         }

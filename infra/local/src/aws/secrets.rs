@@ -142,7 +142,8 @@ impl Secrets {
     async fn keep_one_previous(&self, name: &str, before: &SecretsmanagerStateView) -> Result<(), String> {
         let mut view = self.service.snapshot(&self.account, &self.region).await;
         let previous = before.secrets.get(name).and_then(|secret| secret.current_version_id.clone());
-        let Some(secret) = view.secrets.get_mut(name).filter(|secret| secret.current_version_id != previous) else {
+        let Some(secret) = view.secrets.get_mut(name).filter(|secret| secret.current_version_id != previous)
+        else {
             return Ok(());
         };
         for (id, version) in &mut secret.versions {

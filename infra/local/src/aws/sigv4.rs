@@ -81,7 +81,8 @@ pub fn verify(head: &Parts, body: &[u8], sessions: &Sessions, region: &str) -> R
     check_date(date, &claimed.scope, region, sessions.now_s())?;
     let canonical = canonical_request(head, &claimed.headers, body)?;
     let Scope { day, region, service } = claimed.scope;
-    let text = format!("AWS4-HMAC-SHA256\n{date}\n{day}/{region}/{service}/aws4_request\n{}", sha256(&canonical));
+    let text =
+        format!("AWS4-HMAC-SHA256\n{date}\n{day}/{region}/{service}/aws4_request\n{}", sha256(&canonical));
     let secret = format!("AWS4{}", session.credentials.secret_access_key);
     let key = [day, region, service, "aws4_request"]
         .iter()
@@ -131,7 +132,8 @@ fn check_date(date: &str, scope: &Scope<'_>, region: &str, now_s: i64) -> Result
 }
 
 fn canonical_request(head: &Parts, signed: &[&str], body: &[u8]) -> Result<Vec<u8>, Unsigned> {
-    let mut text = format!("{}\n{}\n{}\n", head.method, canonical_path(head.uri.path()), canonical_query(head));
+    let mut text =
+        format!("{}\n{}\n{}\n", head.method, canonical_path(head.uri.path()), canonical_query(head));
     for name in signed {
         let value = header(head, name)?.ok_or(Unsigned::IncompleteSignature)?;
         text.push_str(&format!("{name}:{}\n", value.split_whitespace().collect::<Vec<_>>().join(" ")));
@@ -147,9 +149,7 @@ fn canonical_request(head: &Parts, signed: &[&str], body: &[u8]) -> Result<Vec<u
 /// The path as it was sent, encoded once more, as every service but S3 has it.
 fn canonical_path(path: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'/');
-    path.bytes()
-        .map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") })
-        .collect()
+    path.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 fn canonical_query(head: &Parts) -> String {

@@ -50,7 +50,9 @@ fn assume(
 ) -> Result<String, Refused> {
     let get = |name: &str| form.get(name).map(String::as_str);
     let known = |name: &String| {
-        PLAIN.contains(&name.as_str()) || name.starts_with("Tags.member.") || name.starts_with("TransitiveTagKeys.member.")
+        PLAIN.contains(&name.as_str())
+            || name.starts_with("Tags.member.")
+            || name.starts_with("TransitiveTagKeys.member.")
     };
     if let Some(unknown) = form.keys().find(|name| !known(name)) {
         return Err(invalid(&format!("the parameter {unknown} is not understood")));
@@ -74,13 +76,8 @@ fn assume(
         return Err(invalid("DurationSeconds is out of range"));
     }
     let policy = get("Policy").map(session_policy).transpose()?;
-    let new = NewSession {
-        role_arn: arn.to_owned(),
-        name: name.to_owned(),
-        tags,
-        policy,
-        ttl_s: i64::from(ttl_s),
-    };
+    let new =
+        NewSession { role_arn: arn.to_owned(), name: name.to_owned(), tags, policy, ttl_s: i64::from(ttl_s) };
     let given = sessions.issue(new).map_err(|err| Refused {
         status: 500,
         code: "InternalFailure",
@@ -130,12 +127,14 @@ fn authorise(
     if !transitive.is_empty() {
         context.set("sts:TransitiveTagKeys", transitive);
     }
-    let actions: &[&str] = if tags.is_empty() { &["sts:AssumeRole"] } else { &["sts:AssumeRole", "sts:TagSession"] };
+    let actions: &[&str] =
+        if tags.is_empty() { &["sts:AssumeRole"] } else { &["sts:AssumeRole", "sts:TagSession"] };
     for action in actions {
         let query = Query { action, resource: arn, principal: None, context: &context };
         let named = Query { principal: Some(&caller.role_arn), ..query };
         let session = caller.policy.as_ref().is_none_or(|policy| policy.decide(&query) == Decision::Allow);
-        let both = own.policies.decide(&query) == Decision::Allow && target.trust.decide(&named) == Decision::Allow;
+        let both =
+            own.policies.decide(&query) == Decision::Allow && target.trust.decide(&named) == Decision::Allow;
         if !(both && session) {
             return Err(denied(caller, arn));
         }
@@ -161,7 +160,11 @@ fn tags(form: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Ref
         }
     }
     let said = form.keys().filter(|name| name.starts_with("Tags.")).count();
-    if said == tags.len().saturating_mul(2) { Ok(tags) } else { Err(invalid("the tags are not numbered from 1")) }
+    if said == tags.len().saturating_mul(2) {
+        Ok(tags)
+    } else {
+        Err(invalid("the tags are not numbered from 1"))
+    }
 }
 
 fn session_policy(text: &str) -> Result<Policies, Refused> {

@@ -12,7 +12,14 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{Admission, KEY_TTL_S, Meter, Outcome};
-use crate::{Problem, aws::store_problem, clock::Moment, crypto::sha256, key::{Family, ItemId}, staged::Write};
+use crate::{
+    Problem,
+    aws::store_problem,
+    clock::Moment,
+    crypto::sha256,
+    key::{Family, ItemId},
+    staged::Write,
+};
 
 const DOING: &str = "committing a call";
 
@@ -56,7 +63,8 @@ impl Transaction<'_> {
         let items = self.items()?;
         let name = self.admission.name.as_deref().unwrap_or_default();
         // Derived, so that the SDK's own retries are one transaction; another attempt is another transaction.
-        let token: String = sha256([name, "\0", &self.audit_key].concat().as_bytes()).chars().take(36).collect();
+        let token: String =
+            sha256([name, "\0", &self.audit_key].concat().as_bytes()).chars().take(36).collect();
         let reply = self
             .admission
             .room
@@ -241,9 +249,8 @@ impl Transaction<'_> {
             }
             _ => return Err(store_problem(DOING, err)),
         };
-        let failed = |at: usize| {
-            reasons.get(at).filter(|reason| reason.code() == Some("ConditionalCheckFailed"))
-        };
+        let failed =
+            |at: usize| reasons.get(at).filter(|reason| reason.code() == Some("ConditionalCheckFailed"));
         if failed(0).is_some() {
             return Ok(Cancelled::Plan);
         }
@@ -257,7 +264,10 @@ impl Transaction<'_> {
             return Ok(Cancelled::Write);
         }
         let passes = |reason: &CancellationReason| {
-            matches!(reason.code(), Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded"))
+            matches!(
+                reason.code(),
+                Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded")
+            )
         };
         if reasons.iter().any(passes) { Ok(Cancelled::Contended) } else { Err(store_problem(DOING, err)) }
     }
