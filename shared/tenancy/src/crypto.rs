@@ -280,3 +280,6 @@ fn is_missing(
 ) -> bool {
     err.as_service_error().is_some_and(|err| err.is_resource_not_found_exception())
 }
+
+#[cfg(test)]
+mod tests;

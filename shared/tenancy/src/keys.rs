@@ -133,3 +133,14 @@ impl Keys {
         }
     }
 }
+
+#[cfg(test)]
+impl Key {
+    /// The one fit key of a set, for tests of what it verifies.
+    pub(crate) fn from_set(body: &[u8]) -> Self {
+        let mut keys = jwk::read_set(body).unwrap().into_values();
+        let key = keys.next().unwrap();
+        assert!(keys.next().is_none());
+        key
+    }
+}

@@ -77,3 +77,6 @@ impl FromStr for Profile {
         ALL.iter().find(|(word, _)| *word == text).map(|(_, profile)| *profile).ok_or(UnknownWord)
     }
 }
+
+#[cfg(test)]
+mod tests;

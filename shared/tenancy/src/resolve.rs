@@ -145,9 +145,14 @@ impl Resolver {
                 row
             }
         };
-        let row = self.compare(row, &issuer, &claims, evidence).await?;
+        let mut row = self.compare(row, &issuer, &claims, evidence).await?;
         if position != Position::Edge && row.status == Status::Suspended {
-            return Err(Problem::Suspended.into());
+            // What is remembered may be over, so nobody is refused for it before it is read again.
+            self.registry.forget(&row.id).await;
+            row = self.registry.tenant(&row.id).await?.ok_or(Denial::UnknownHost)?;
+            if row.status == Status::Suspended {
+                return Err(Problem::Suspended.into());
+            }
         }
         Ok(tenant(row, issuer, claims, evidence, bearer.clone()))
     }
@@ -305,3 +310,6 @@ fn tenant(
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,3 +106,6 @@ impl Staged {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,7 +64,10 @@ impl<'a> Draft<'a> {
         }
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_err| Denial::MalformedToken);
         URL_SAFE_NO_PAD.decode(signature).map_err(|_err| Denial::MalformedToken)?;
-        let header: Header = serde_json::from_slice(&decode(head)?).map_err(|_err| Denial::TokenHeader)?;
+        let Object(header) = serde_json::from_slice(&decode(head)?).map_err(|_err| Denial::TokenHeader)?;
+        // Straight into a `Header`, an array would do as well: serde takes a struct's fields in their order.
+        let header = Value::Object(header.into_iter().collect());
+        let header: Header = serde_json::from_value(header).map_err(|_err| Denial::TokenHeader)?;
         let Object(claims) = serde_json::from_slice(&decode(body)?).map_err(|_err| Denial::TokenClaims)?;
         let draft = Self { header, claims, message, signature };
         if draft.header.kid.is_empty() || draft.header.kid.len() > 128 {

@@ -227,3 +227,6 @@ fn again(problem: Arc<Problem>) -> Problem {
         other => Problem::internal("asking for credentials", other.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ParsedPublicKey};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::DecodingKey;
 use serde::Deserialize;
@@ -97,14 +98,17 @@ impl Jwk {
     }
 
     fn curve(&self) -> Option<Key> {
-        let (algorithm, bytes) = match self.crv.as_deref()? {
-            "P-256" => ("ES256", 32),
-            "P-384" => ("ES384", 48),
+        let (algorithm, bytes, verification) = match self.crv.as_deref()? {
+            "P-256" => ("ES256", 32, &ECDSA_P256_SHA256_FIXED),
+            "P-384" => ("ES384", 48, &ECDSA_P384_SHA384_FIXED),
             _ => return None,
         };
         let (x, y) = (self.x.as_deref()?, self.y.as_deref()?);
-        let full = |part: &str| URL_SAFE_NO_PAD.decode(part).is_ok_and(|part| part.len() == bytes);
-        let fit = self.alg.as_deref().is_none_or(|alg| alg == algorithm) && full(x) && full(y);
+        let part = |text: &str| URL_SAFE_NO_PAD.decode(text).ok().filter(|part| part.len() == bytes);
+        // The uncompressed form of SEC 1: a pair of numbers that is no point of the curve is no key.
+        let point = [vec![4], part(x)?, part(y)?].concat();
+        ParsedPublicKey::new(verification, point).ok()?;
+        let fit = self.alg.as_deref().is_none_or(|alg| alg == algorithm);
         let key = DecodingKey::from_ec_components(x, y).ok()?;
         fit.then_some(Key { key, algorithm: Algorithm::read(algorithm)? })
     }
