@@ -12,6 +12,9 @@ use crate::{
     harness::{Stack, json_of, stack, tool_call},
 };
 
+/// What is wrong, the URL, and the headers beside the usual ones.
+type Sent<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
 /// The header of a good token.
 fn good_header(stack: &Stack) -> Value {
     json!({ "typ": "at+jwt", "alg": "ES256", "kid": stack.local.idp.kid(Alg::Es256).unwrap() })
@@ -199,7 +202,7 @@ async fn a_token_counts_in_one_authorization_header_and_nowhere_else() {
     let in_query = format!("{url}?access_token={token}");
     let basic = format!("Basic {token}");
     let twice = format!("{bearer}, {bearer}");
-    let cases: [(&str, &str, &[(&str, &str)]); 7] = [
+    let cases: [Sent; 7] = [
         ("in the query", &in_query, &[]),
         ("without scheme", &url, &[("authorization", &token)]),
         ("another scheme", &url, &[("authorization", &basic)]),

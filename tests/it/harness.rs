@@ -105,7 +105,8 @@ impl Stack {
     pub(crate) async fn send(&self, url: &str, request: Request<Full<Bytes>>) -> Response<Bytes> {
         let url: http::Uri = url.parse().unwrap();
         let (mut head, body) = request.into_parts();
-        head.uri = format!("http://127.0.0.1:{}{}", self.local.port, url.path_and_query().unwrap()).parse().unwrap();
+        head.uri =
+            format!("http://127.0.0.1:{}{}", self.local.port, url.path_and_query().unwrap()).parse().unwrap();
         head.headers.insert("host", url.authority().unwrap().as_str().parse().unwrap());
         let client = Client::builder(TokioExecutor::new()).build_http();
         let reply = client.request(Request::from_parts(head, body)).await.unwrap();

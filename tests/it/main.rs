@@ -1,5 +1,14 @@
 //! One package, one binary: a module a subject.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, and that is how it says so"
+)]
+
 mod ask;
 mod attacks;
 mod calls;

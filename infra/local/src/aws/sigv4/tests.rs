@@ -30,6 +30,11 @@ fn sessions(ttl_s: i64) -> (Sessions, Credentials) {
 
 /// Signed by the signer that the SDK uses, at a time and for a region.
 fn signed(credentials: &Credentials, at_s: i64, region: &str) -> Parts {
+    signed_with(credentials, at_s, region, None)
+}
+
+/// Signed together with a hash of the payload that the request says it has.
+fn signed_with(credentials: &Credentials, at_s: i64, region: &str, payload: Option<&str>) -> Parts {
     let Credentials { access_key_id, secret_access_key, session_token, .. } = credentials;
     let token = Some(session_token.clone());
     let identity =
@@ -38,7 +43,7 @@ fn signed(credentials: &Credentials, at_s: i64, region: &str) -> Parts {
         .identity(&identity)
         .region(region)
         .name("dynamodb")
-        .time(UNIX_EPOCH + Duration::from_secs(at_s.unsigned_abs()))
+        .time(UNIX_EPOCH.checked_add(Duration::from_secs(at_s.unsigned_abs())).unwrap())
         .settings(SigningSettings::default())
         .build()
         .unwrap()
@@ -49,6 +54,9 @@ fn signed(credentials: &Credentials, at_s: i64, region: &str) -> Parts {
         .header("x-amz-target", "DynamoDB_20120810.GetItem")
         .body(())
         .unwrap();
+    if let Some(payload) = payload {
+        request.headers_mut().insert("x-amz-content-sha256", HeaderValue::from_str(payload).unwrap());
+    }
     let url = request.uri().to_string();
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
     let signable = SignableRequest::new("POST", &url, headers, SignableBody::Bytes(BODY)).unwrap();
@@ -133,12 +141,18 @@ fn one_bit_of_the_payload_the_path_the_query_or_the_method_is_noticed() {
 }
 
 #[test]
-fn a_payload_hash_that_is_sent_must_be_that_of_the_body() {
+fn a_payload_hash_that_is_sent_must_be_signed_and_that_of_the_body() {
     let (sessions, credentials) = sessions(900);
-    let mut head = signed(&credentials, NOW_S, REGION);
-    // It is not among the signed headers either, so even the right one is refused.
-    put(&mut head, "x-amz-content-sha256", &sha256(BODY));
-    assert_eq!(verify(&head, BODY, &sessions, REGION).unwrap_err(), Unsigned::IncompleteSignature);
+    let say = |payload: &str| signed_with(&credentials, NOW_S, REGION, Some(payload));
+    assert!(verify(&say(&sha256(BODY)), BODY, &sessions, REGION).is_ok());
+    for wrong in [sha256(b""), sha256(BODY).to_uppercase(), "UNSIGNED-PAYLOAD".to_owned(), String::new()] {
+        let said = verify(&say(&wrong), BODY, &sessions, REGION).unwrap_err();
+        assert_eq!(said, Unsigned::InvalidSignature, "{wrong}");
+    }
+    let mut unsigned = signed(&credentials, NOW_S, REGION);
+    assert!(verify(&unsigned, BODY, &sessions, REGION).is_ok());
+    put(&mut unsigned, "x-amz-content-sha256", &sha256(BODY));
+    assert_eq!(verify(&unsigned, BODY, &sessions, REGION).unwrap_err(), Unsigned::IncompleteSignature);
 }
 
 #[test]

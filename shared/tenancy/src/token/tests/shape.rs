@@ -24,7 +24,7 @@ fn a_token_has_three_parts_of_strict_base64url() {
     assert_eq!(said_of(|good| format!("{good}=")), malformed, "padding");
     assert_eq!(said_of(|good| format!("{good}==")), malformed, "the right padding");
     assert_eq!(said_of(|good| good.replacen('.', "=.", 1)), malformed, "padding in the header");
-    assert_eq!(said_of(|good| format!("{good}A")), malformed, "an impossible length");
+    assert_eq!(said_of(|good| format!("{good}AAA")), malformed, "an impossible length");
     assert_eq!(said_of(|good| format!("{good} ")), malformed, "a space");
     assert_eq!(said_of(|good| format!("{good}\n")), malformed, "a line break");
     assert_eq!(said_of(|good| format!("+{}", &good[1..])), malformed, "the other alphabet");
