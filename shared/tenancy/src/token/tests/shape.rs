@@ -27,7 +27,7 @@ fn a_token_has_three_parts_of_strict_base64url() {
     assert_eq!(said_of(|good| format!("{good}AAA")), malformed, "an impossible length");
     assert_eq!(said_of(|good| format!("{good} ")), malformed, "a space");
     assert_eq!(said_of(|good| format!("{good}\n")), malformed, "a line break");
-    assert_eq!(said_of(|good| format!("+{}", &good[1..])), malformed, "the other alphabet");
+    assert_eq!(said_of(|good| good.replacen('e', "+", 1)), malformed, "the other alphabet");
     assert_eq!(said_of(|_good| String::new()), malformed, "nothing");
     assert_eq!(said_of(|_good| "..".to_owned()), malformed, "dots");
 }
@@ -58,7 +58,7 @@ fn a_token_has_at_most_8_kib() {
         set(&mut claims, "pad", &format!(r#""{}""#, "p".repeat(pad)));
         signer.sign(&object(&header), &object(&claims))
     };
-    let most = (5_000..6_200).map(token).filter(|token| token.len() <= 8_192).last().unwrap();
+    let most = (5_000..6_200).map(token).rfind(|token| token.len() <= 8_192).unwrap();
     assert!(most.len() > 8_188 && accept(&most, &signer.key).is_ok());
     let more = (5_000..6_200).map(token).find(|token| token.len() > 8_192).unwrap();
     assert!(more.len() < 8_197);
@@ -82,7 +82,7 @@ fn a_bearer_is_read_from_its_header_in_one_form() {
     for scheme in ["Bearer", "bearer", "BEARER"] {
         let bearer = Bearer::from_authorization(&format!("{scheme} {good}")).unwrap();
         assert!(accept(bearer.expose(), &signer.key).is_ok());
-        assert!(!format!("{bearer:?}").contains(&good[..8]));
+        assert!(!format!("{bearer:?}").contains(good.split('.').next().unwrap()));
     }
     for value in [
         good.clone(),
