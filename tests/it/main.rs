@@ -17,3 +17,4 @@ mod input;
 mod isolation;
 mod rmcp;
 mod walls;
+mod wire;

@@ -71,7 +71,12 @@ pub const DEMO: &str = include_str!("demo.yaml");
 /// # Errors
 /// What is wrong, and where.
 pub fn read_tenants(text: &str) -> Result<Vec<DemoTenant>, DemoError> {
-    let file: File = serde_yaml_ng::from_str(text).map_err(|err| DemoError(err.to_string()))?;
+    let file: File = serde_yaml_ng::from_str(text).map_err(|err| {
+        // The parser quotes what it found, which may be a whole file.
+        let place = err.location().map_or_else(String::new, |at| format!(" at line {}", at.line()));
+        let what: String = err.to_string().chars().take(160).collect();
+        DemoError(format!("not a tenants file{place}: {what}"))
+    })?;
     file.tenants
         .into_iter()
         .map(|entry| {

@@ -6,6 +6,8 @@
 mod admission;
 mod aws;
 mod clock;
+#[cfg(doctest)]
+mod compile_fail;
 mod config;
 mod crypto;
 mod entrance;
