@@ -12,6 +12,7 @@
 mod ask;
 mod attacks;
 mod calls;
+mod edges;
 mod harness;
 mod input;
 mod isolation;

@@ -55,6 +55,12 @@ impl Clock {
 }
 
 impl Moment {
+    /// Microseconds since 1970 UTC.
+    #[must_use]
+    pub const fn micros(self) -> i64 {
+        self.micros
+    }
+
     /// Seconds since 1970 UTC.
     #[must_use]
     pub const fn seconds(self) -> i64 {
