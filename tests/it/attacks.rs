@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{Method, Response};
 use insula_local::idp::Alg;
-use insula_tenancy::{Limits, Plan, Status, Tier};
+use insula_tenancy::{Plan, Status, Tier};
 use serde_json::{Value, json};
 
 use crate::{
@@ -264,7 +264,7 @@ async fn a_suspended_tenant_is_refused_at_the_very_next_call_and_served_again_af
     let list = tool_call("notes_list", json!({}));
     for (epoch, status) in [(1, Status::Active), (2, Status::Suspended), (3, Status::Active)] {
         if epoch > 1 {
-            let plan = Plan { epoch, status, tier: Tier::Free, limits: Limits::of(Tier::Free) };
+            let plan = Plan { status, ..Plan::of(Tier::Free, epoch) };
             let id = own.id.clone();
             operate(stack, |operator| async move { operator.set_plan(&id, &plan).await }).await.unwrap();
         }

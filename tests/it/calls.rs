@@ -6,7 +6,7 @@ use insula_local::{
     Edge,
     aws::{Fault, FaultKind},
 };
-use insula_tenancy::{Limits, Plan, Status, Tier};
+use insula_tenancy::{Limits, Plan, Tier};
 use serde_json::{Value, json};
 
 use crate::{
@@ -99,8 +99,8 @@ async fn the_free_tier_has_thirty_calls_a_minute_and_none_more() {
 async fn a_month_limit_is_exact_when_many_call_at_once() {
     let stack = stack();
     let own = Own::make(stack, "calls-month", Tier::Free).await;
-    let limits = Limits { calls_month: 3, calls_minute: 30 };
-    let plan = Plan { epoch: 2, status: Status::Active, tier: Tier::Free, limits };
+    let limits = Limits { calls_month: 3, ..Limits::of(Tier::Free) };
+    let plan = Plan { limits, ..Plan::of(Tier::Free, 2) };
     let id = own.id.clone();
     operate(stack, |operator| async move { operator.set_plan(&id, &plan).await }).await.unwrap();
     let call = create("t");

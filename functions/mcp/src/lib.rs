@@ -106,38 +106,45 @@ impl Mcp {
 
 /// Runs beside its own charge, and is held back until it is charged.
 async fn read(
-    scope: TenantScope,
-    admission: Admission,
+    mut scope: TenantScope,
+    mut admission: Admission,
     call: &mut Call<'_, TenantScope, ToolError>,
 ) -> Result<Ended, ToolError> {
-    let seal = Seal(admission.state_seal());
-    let (charged, ended) = join(admission.commit(Outcome::Read), call.run(scope, &seal)).await;
-    charged?;
-    ended
+    loop {
+        let seal = Seal(admission.state_seal());
+        let (charged, ended) = join(admission.commit(Outcome::Read), call.run(scope, &seal)).await;
+        match charged? {
+            Committed::Again(next_scope, next) => (scope, admission) = (next_scope, *next),
+            Committed::Now | Committed::Before(_) => return ended,
+        }
+    }
 }
 
 /// Runs first; then everything that it staged becomes durable with its charge, or nothing does.
 async fn write(
-    scope: TenantScope,
-    admission: Admission,
+    mut scope: TenantScope,
+    mut admission: Admission,
     call: &mut Call<'_, TenantScope, ToolError>,
 ) -> Result<Ended, ToolError> {
     if let Some(before) = admission.replay().await? {
         return replayed(before);
     }
-    let seal = Seal(admission.state_seal());
-    let ended = call.run(scope, &seal).await;
-    let outcome = match &ended {
-        Ok(done) => match (done.kind(), done.stored()) {
-            (OutcomeKind::Complete, Some(result)) => Outcome::Done { result },
-            (OutcomeKind::Asking, _) => Outcome::Failed { code: "asking" },
-            _ => Outcome::Failed { code: "failed" },
-        },
-        Err(err) => Outcome::Failed { code: err.problem().code() },
-    };
-    match admission.commit(outcome).await? {
-        Committed::Now => ended,
-        before @ Committed::Before(_) => replayed(before),
+    loop {
+        let seal = Seal(admission.state_seal());
+        let ended = call.run(scope, &seal).await;
+        let outcome = match &ended {
+            Ok(done) => match (done.kind(), done.stored()) {
+                (OutcomeKind::Complete, Some(result)) => Outcome::Done { result },
+                (OutcomeKind::Asking, _) => Outcome::Failed { code: "asking" },
+                _ => Outcome::Failed { code: "failed" },
+            },
+            Err(err) => Outcome::Failed { code: err.problem().code() },
+        };
+        match admission.commit(outcome).await? {
+            Committed::Now => return ended,
+            Committed::Again(next_scope, next) => (scope, admission) = (next_scope, *next),
+            before @ Committed::Before(_) => return replayed(before),
+        }
     }
 }
 

@@ -73,7 +73,10 @@ impl Reply {
             ),
         };
         match problem {
-            Problem::QuotaReached(quota) => reply.with(header::RETRY_AFTER, quota.retry_after_s.into()),
+            Problem::QuotaReached(quota) => match quota.resets {
+                Some(reset) => reply.with(header::RETRY_AFTER, reset.in_s.into()),
+                None => reply,
+            },
             Problem::Unavailable { .. } => reply.with(header::RETRY_AFTER, RETRY_AFTER_S.into()),
             _ => reply,
         }

@@ -11,24 +11,29 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use crate::{
     Problem,
     aws::store_problem,
-    clock::{Clock, Moment},
+    clock::Moment,
     crypto::{Purpose, Ring, random_bits, sha256},
     key::Family,
     plan::Plan,
-    scope::Room,
+    problem::Quota,
+    scope::{Room, TenantScope},
     tenant::{Status, TenantId},
 };
 
+mod quota;
+mod state;
 mod transaction;
 
+use quota::{Growth, Stock};
+pub use state::StateSeal;
 use transaction::{Cancelled, Transaction, Window};
 
 /// How long a client may repeat a call under its key.
 const KEY_TTL_S: i64 = 24 * 3600;
-/// How long an answer to a question may take.
-const STATE_TTL_S: i64 = 600;
 /// Bytes of a result that is kept for replays.
 const RESULT_BYTES_MAX: usize = 256 * 1024;
+/// How often an operation is run again because of what it was based on.
+const RUNS_AGAIN_MAX: u32 = 3;
 /// Turns of the transaction: a newer plan, a turned minute, and what is left for conflicts with other calls.
 const ATTEMPTS_MAX: u32 = 8;
 
@@ -49,12 +54,13 @@ pub struct Operation {
 #[derive(Debug)]
 pub struct Admission {
     room: Arc<Room>,
-    plan: Plan,
     operation: Operation,
     arguments_hash: String,
     /// The name of the idempotency record, where the client gave a key.
     name: Option<String>,
     ring: Ring,
+    /// How often it may still be run again because of what it was based on.
+    runs_left: u32,
 }
 
 /// How an operation ended.
@@ -83,44 +89,20 @@ impl Outcome<'_> {
     }
 }
 
-/// Seals what an `input_required` result must bring back: good for one tenant, caller and operation with the same
-/// arguments, for ten minutes.
-#[derive(Debug, Clone)]
-pub struct StateSeal {
-    ring: Ring,
-    tenant: TenantId,
-    context: String,
-    clock: Clock,
-}
-
-impl StateSeal {
-    /// The sealed form; `None` if the AEAD fails.
-    #[must_use]
-    pub fn seal(&self, text: &str) -> Option<String> {
-        let until_s = self.clock.now().plus_s(STATE_TTL_S).seconds();
-        self.ring.seal(Purpose::RequestState, &self.tenant, &self.context, &format!("{until_s} {text}"))
-    }
-
-    /// What was sealed; `None` when it was altered, is another's, or has expired.
-    #[must_use]
-    pub fn open(&self, sealed: &str) -> Option<String> {
-        let opened = self.ring.open(Purpose::RequestState, &self.tenant, &self.context, sealed)?;
-        let (until, text) = opened.split_once(' ')?;
-        (self.clock.now().seconds() < until.parse::<i64>().ok()?).then(|| text.to_owned())
-    }
-}
-
-/// A committed operation.
-#[derive(Debug, PartialEq, Eq)]
+/// What came of a commit.
+#[derive(Debug)]
 pub enum Committed {
     /// Charged now, and every staged write is durable.
     Now,
     /// The same operation was charged before; nothing was written. Its kept result, if it keeps one.
     Before(Option<String>),
+    /// Nothing is charged or written, since what the operation was based on has changed: it is to be run again, in this
+    /// scope.
+    Again(TenantScope, Box<Admission>),
 }
 
 impl Admission {
-    pub(crate) async fn new(room: Arc<Room>, plan: Plan, operation: Operation) -> Result<Self, Problem> {
+    pub(crate) async fn new(room: Arc<Room>, operation: Operation) -> Result<Self, Problem> {
         let ring = room.sealer.ring().await?;
         let name = match &operation.idempotency_key {
             Some(key) => {
@@ -132,7 +114,36 @@ impl Admission {
             None => None,
         };
         let arguments_hash = sha256(&operation.arguments);
-        Ok(Self { room, plan, operation, arguments_hash, name, ring })
+        Ok(Self { room, operation, arguments_hash, name, ring, runs_left: RUNS_AGAIN_MAX })
+    }
+
+    /// A part of an operation that is too large for one transaction: a room of its own, and an admission whose key is
+    /// derived from this one's and its number.
+    ///
+    /// # Errors
+    /// [`Problem::Internal`] when there is no platform key to derive with.
+    pub fn chunk(&self, number: usize) -> Result<(TenantScope, Self), Problem> {
+        let (scope, mut admission) = self.emptied(self.room.plan.clone(), RUNS_AGAIN_MAX);
+        if let Some(name) = &self.name {
+            let parts = [&**name, &number.to_string()];
+            let derived = self.ring.name(Purpose::Idempotency, &self.room.tenant, &parts);
+            admission.name =
+                Some(derived.ok_or_else(|| Problem::internal("naming", "there is no platform key"))?);
+        }
+        Ok((scope, admission))
+    }
+
+    fn emptied(&self, plan: Plan, runs_left: u32) -> (TenantScope, Self) {
+        let room = Arc::new(self.room.emptied(plan));
+        let admission = Self {
+            room: Arc::clone(&room),
+            operation: self.operation.clone(),
+            arguments_hash: self.arguments_hash.clone(),
+            name: self.name.clone(),
+            ring: self.ring.clone(),
+            runs_left,
+        };
+        (TenantScope { room }, admission)
     }
 
     /// Whether this operation was done before under the client's key: then the result that it had.
@@ -147,8 +158,7 @@ impl Admission {
             .client
             .get_item()
             .table_name(&*self.room.table)
-            .key("pk", AttributeValue::S(Family::Idempotency(name).of(&self.room.tenant)))
-            .key("sk", AttributeValue::S("IDEM".to_owned()))
+            .set_key(Some(idempotency_key(&self.room.tenant, name)))
             .consistent_read(true)
             .send()
             .await
@@ -188,24 +198,27 @@ impl Admission {
     /// # Errors
     /// [`Problem::QuotaReached`], [`Problem::Suspended`], [`Problem::Conflict`] when a record that was read has
     /// changed, [`Problem::IdempotencyMismatch`], [`Problem::Unavailable`] when the store does not answer in time.
-    pub async fn commit(mut self, outcome: Outcome<'_>) -> Result<Committed, Problem> {
-        let writes = self.room.staged().close();
+    pub async fn commit(self, outcome: Outcome<'_>) -> Result<Committed, Problem> {
+        let (writes, repeatable) = {
+            let mut staged = self.room.staged();
+            (staged.close(), staged.repeatable())
+        };
         // An operation that failed is charged and recorded, and changes nothing.
         let writes = if matches!(outcome, Outcome::Done { .. }) { writes } else { BTreeMap::new() };
-        if let (Some(_), Outcome::Done { result }) = (&self.name, outcome)
-            && result.len() > RESULT_BYTES_MAX
-        {
-            let bytes = result.len();
-            return Err(Problem::TooLarge { what: "result", bytes_max: RESULT_BYTES_MAX, bytes });
-        }
+        self.check_result(outcome)?;
+        let growth = Growth::of(&writes);
+        let mut plan = self.room.plan.clone();
+        self.check_growth(&plan, &growth, Stock::default()).await?;
         let mut window = Window::Opened;
         let mut refreshed = false;
         for attempt in 0..ATTEMPTS_MAX {
             let now = self.room.clock.now();
             let transaction = Transaction {
                 admission: &self,
+                plan: &plan,
                 outcome,
                 writes: &writes,
+                growth,
                 window,
                 now,
                 audit_key: audit_key(now)?,
@@ -215,13 +228,17 @@ impl Admission {
                 Err(Cancelled::Done(item)) => return self.same(&item),
                 Err(Cancelled::Plan) if !refreshed => {
                     refreshed = true;
-                    self.refresh().await?;
+                    plan = self.newer_plan().await?;
+                    if !plan.promises_as(&self.room.plan) {
+                        return self.again(plan);
+                    }
+                    self.check_growth(&plan, &growth, Stock::default()).await?;
                 }
-                Err(Cancelled::Meter(meter)) => window = self.next_window(&meter, now).await?,
-                Err(Cancelled::Write) => {
-                    let detail = "a record that this call read has changed meanwhile".to_owned();
-                    return Err(Problem::Conflict { detail });
-                }
+                Err(Cancelled::Meter(meter)) => window = self.next_window(&plan, &meter, now).await?,
+                // Where there is room, somebody made it meanwhile, and the next attempt will do.
+                Err(Cancelled::Storage(stock)) => self.check_growth(&plan, &growth, stock).await?,
+                Err(Cancelled::Write) if repeatable => return self.again(plan),
+                Err(Cancelled::Write) => return Err(changed_meanwhile()),
                 Err(Cancelled::Plan | Cancelled::Contended) => {
                     let pause_ms = 10_u64.saturating_mul(1 << attempt.min(5));
                     tokio::time::sleep(std::time::Duration::from_millis(pause_ms)).await;
@@ -231,42 +248,43 @@ impl Admission {
         Err(Problem::Unavailable { doing: "committing a call", source: None })
     }
 
-    /// Reads the plan again, since the operator has changed it; a tenant that is suspended meanwhile ends here.
-    async fn refresh(&mut self) -> Result<(), Problem> {
-        let room = &self.room;
-        self.plan = Plan::fetch(&room.store.client, &room.table, &room.tenant).await?;
-        if self.plan.status == Status::Suspended {
-            return Err(Problem::Suspended);
+    fn check_result(&self, outcome: Outcome<'_>) -> Result<(), Problem> {
+        match (&self.name, outcome) {
+            (Some(_), Outcome::Done { result }) if result.len() > RESULT_BYTES_MAX => {
+                let bytes = result.len();
+                Err(Problem::TooLarge { what: "result", bytes_max: RESULT_BYTES_MAX, bytes })
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    /// Which window to try next, seeing the meter as it was when the condition failed; or which quota is used up.
-    async fn next_window(&self, meter: &Meter, now: Moment) -> Result<Window, Problem> {
-        let limits = self.plan.limits;
-        let quota = |kind, limit, used, resets_at_s: i64| {
-            let retry_after_s = u64::try_from(resets_at_s.saturating_sub(now.seconds())).unwrap_or(1).max(1);
-            crate::problem::Quota { kind, limit, used, resets_at_s, retry_after_s }
-        };
-        let reached = if meter.calls >= limits.calls_month {
-            quota("tool_calls_month", limits.calls_month, meter.calls, now.next_month_s())
-        } else if meter.minute >= now.minute() && meter.minute_calls >= limits.calls_minute {
-            let resets_at_s = meter.minute.saturating_add(1).saturating_mul(60);
-            quota("tool_calls_minute", limits.calls_minute, meter.minute_calls, resets_at_s)
-        } else if meter.minute >= now.minute() {
-            // Another instance opened this minute, or its clock is a little ahead: its minute counts.
-            return Ok(Window::Running(meter.minute));
-        } else {
-            return Ok(Window::Opened);
-        };
-        self.record_denial("quota_reached").await?;
-        Err(Problem::QuotaReached(Box::new(reached)))
+    /// The operation once more, under this plan and with nothing staged.
+    fn again(&self, plan: Plan) -> Result<Committed, Problem> {
+        let runs_left = self.runs_left.checked_sub(1).ok_or_else(changed_meanwhile)?;
+        let (scope, admission) = self.emptied(plan, runs_left);
+        Ok(Committed::Again(scope, Box::new(admission)))
+    }
+
+    /// Reads the plan again, since the operator has changed it; a tenant that is suspended meanwhile ends here.
+    async fn newer_plan(&self) -> Result<Plan, Problem> {
+        let room = &self.room;
+        let plan = room.plans.read(&room.store.client, &room.tenant, room.routed_epoch).await?;
+        match plan.status {
+            Status::Active => Ok(plan),
+            Status::Suspended => Err(Problem::Suspended),
+        }
+    }
+
+    async fn refuse_quota<T>(&self, quota: Quota) -> Result<T, Problem> {
+        let problem = Problem::QuotaReached(Box::new(quota));
+        self.record_denial(problem.code()).await?;
+        Err(problem)
     }
 
     /// The audit record of a refusal, durable before the caller hears of it.
     async fn record_denial(&self, code: &str) -> Result<(), Problem> {
         let now = self.room.clock.now();
-        let item = self.audit_item(now, audit_key(now)?, code, "denied");
+        let item = self.audit_item(&self.room.plan, now, audit_key(now)?, (code, "denied"));
         self.room
             .store
             .client
@@ -282,12 +300,12 @@ impl Admission {
 
     fn audit_item(
         &self,
+        plan: &Plan,
         now: Moment,
         key: String,
-        code: &str,
-        decision: &str,
+        (code, decision): (&str, &str),
     ) -> HashMap<String, AttributeValue> {
-        let Self { room, operation, plan, .. } = self;
+        let Self { room, operation, .. } = self;
         let text = |s: &str| AttributeValue::S(s.to_owned());
         HashMap::from([
             ("pk".to_owned(), AttributeValue::S(Family::Audit(&now.day()).of(&room.tenant))),
@@ -314,12 +332,17 @@ impl Admission {
     }
 }
 
-/// The month's counters as they were when a condition on them failed. A row that is missing counts nothing.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-struct Meter {
-    calls: u64,
-    minute: i64,
-    minute_calls: u64,
+fn changed_meanwhile() -> Problem {
+    Problem::Conflict { detail: "a record that this call read has changed meanwhile".to_owned() }
+}
+
+/// The key of an idempotency record.
+fn idempotency_key(tenant: &TenantId, name: &str) -> HashMap<String, AttributeValue> {
+    let first = name.chars().next().unwrap_or('-');
+    HashMap::from([
+        ("pk".to_owned(), AttributeValue::S(Family::Idempotency(first).of(tenant))),
+        ("sk".to_owned(), AttributeValue::S(name.to_owned())),
+    ])
 }
 
 /// The sort key of an audit record: its time, and 128 random bits, so that no record can meet another.

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use moka::future::Cache;
-
 use crate::{
     Config, Problem,
     admission::{Admission, Operation},
@@ -12,16 +10,13 @@ use crate::{
     crypto::Sealer,
     fetch::Fetch,
     invoke::Invoker,
-    plan::Plan,
+    plan::Plans,
     registry::{Freshness, Registry},
     resolve::Resolver,
     scope::{Room, TenantScope},
-    tenant::{Tenant, TenantId},
+    tenant::{Status, Tenant},
     vend::{Vend, Vendor},
 };
-
-/// Plans that an instance remembers; one is good for its epoch alone.
-const PLANS_MAX: u64 = 10_000;
 
 /// Opens the room of a tenant. A function that serves tenants has one, made in init.
 #[derive(Debug)]
@@ -30,7 +25,7 @@ pub struct Entrance {
     sealer: Arc<Sealer>,
     table: Arc<str>,
     clock: Clock,
-    pub(crate) plans: Cache<(TenantId, u64), Plan>,
+    plans: Plans,
 }
 
 /// Starts the resolver of a function that only needs to know who the tenant is.
@@ -54,7 +49,7 @@ pub async fn start_entrance(config: Config) -> Result<(Resolver, Entrance), Prob
     let fetch = Fetch::new(&config);
     let invoker = Invoker::new(fetch, &aws.sdk, &config.region, setting(&config, "VEND_FUNCTION")?)?;
     let secret_id = setting(&config, "SEALING_SECRET")?.to_owned();
-    let table = setting(&config, "DATA_TABLE")?.into();
+    let table: Arc<str> = setting(&config, "DATA_TABLE")?.into();
     let secrets = aws_sdk_secretsmanager::Client::new(&aws.sdk);
     let resolver = resolver(config, &aws, Freshness::Remembered)?;
     let (warmed, (), sealer) =
@@ -62,7 +57,7 @@ pub async fn start_entrance(config: Config) -> Result<(Resolver, Entrance), Prob
     warmed?;
     let vendor =
         Vendor::new(invoker, aws_sdk_dynamodb::config::Builder::from(&aws.sdk).build(), clock.clone());
-    let plans = Cache::builder().max_capacity(PLANS_MAX).build();
+    let plans = Plans::new(Arc::clone(&table));
     Ok((resolver, Entrance { vendor, sealer: Arc::new(sealer?), table, clock, plans }))
 }
 
@@ -104,18 +99,12 @@ impl Entrance {
         operation: Operation,
     ) -> Result<(TenantScope, Admission), Problem> {
         let store = self.vendor.client(&tenant).await?;
-        let key = (tenant.id.clone(), tenant.epoch);
-        let plan = match self.plans.get(&key).await {
-            Some(plan) => plan,
-            None => {
-                let plan = Plan::fetch(&store.client, &self.table, &tenant.id).await?;
-                self.plans.insert(key, plan.clone()).await;
-                plan
-            }
-        };
+        let plan = self.plans.of(&store.client, &tenant.id, tenant.epoch).await?;
         let room = Arc::new(Room {
             tenant: tenant.id,
-            tier: plan.tier,
+            plan,
+            plans: self.plans.clone(),
+            routed_epoch: tenant.epoch,
             caller: tenant.caller,
             store,
             table: Arc::clone(&self.table),
@@ -123,7 +112,7 @@ impl Entrance {
             clock: self.clock.clone(),
             staged: std::sync::Mutex::default(),
         });
-        let admission = Admission::new(Arc::clone(&room), plan, operation).await?;
+        let admission = Admission::new(Arc::clone(&room), operation).await?;
         Ok((TenantScope { room }, admission))
     }
 
@@ -133,10 +122,10 @@ impl Entrance {
     /// [`Problem::Suspended`], or [`Problem::Unavailable`] when `vend` or the store does not answer.
     pub async fn check_served(&self, tenant: &Tenant) -> Result<(), Problem> {
         let store = self.vendor.client(tenant).await?;
-        let plan = Plan::fetch(&store.client, &self.table, &tenant.id).await?;
+        let plan = self.plans.read(&store.client, &tenant.id, tenant.epoch).await?;
         match plan.status {
-            crate::tenant::Status::Active => Ok(()),
-            crate::tenant::Status::Suspended => Err(Problem::Suspended),
+            Status::Active => Ok(()),
+            Status::Suspended => Err(Problem::Suspended),
         }
     }
 }

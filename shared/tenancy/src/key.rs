@@ -1,18 +1,19 @@
 //! Keys of a tenant's items. A partition key begins with the tenant, whose id has a fixed length and ends in `#`.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use crate::{Problem, clock::Moment, crypto, tenant::TenantId};
 
 /// The families of the data table. The tenant role's leading keys go by them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Family<'a> {
-    /// Items of one collection.
-    Item(&'a str),
+    /// Documents of one kind.
+    Shelf(&'a Shelf),
     /// Counters.
     Meter,
-    /// One idempotency record.
-    Idempotency(&'a str),
+    /// Idempotency records whose names begin with this character: few partitions, so that all of a tenant's can be
+    /// found by queries.
+    Idempotency(char),
     /// The audit records of one day.
     Audit(&'a str),
     /// Limits, tier, status and epoch: written by the operator alone.
@@ -23,14 +24,65 @@ impl Family<'_> {
     /// The partition key.
     pub(crate) fn of(&self, tenant: &TenantId) -> String {
         match self {
-            Self::Item(collection) => format!("TENANT#{tenant}#ITEM#{collection}"),
+            Self::Shelf(Shelf::Items(collection)) => format!("TENANT#{tenant}#ITEM#{collection}"),
             Self::Meter => format!("TENANT#{tenant}#METER"),
-            Self::Idempotency(name) => format!("TENANT#{tenant}#IDEM#{name}"),
+            Self::Idempotency(first) => format!("TENANT#{tenant}#IDEM#{first}"),
             Self::Audit(day) => format!("TENANT#{tenant}#AUDIT#{day}"),
             Self::Plan => format!("TENANT#{tenant}#PLAN"),
         }
     }
 }
+
+/// Where a tenant's documents are kept. All of them have one form, and are staged and committed alike.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Shelf {
+    /// The items of one collection.
+    Items(CollectionName),
+}
+
+/// Names a collection. Grammar: 1 to 32 of `a-z 0-9 _`, the first a letter.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CollectionName(Cow<'static, str>);
+
+impl CollectionName {
+    /// The name of a typed collection, checked when the program is compiled.
+    pub(crate) const fn of<R: crate::Record>() -> Self {
+        const { assert!(is_collection(R::COLLECTION), "not the name of a collection") };
+        Self(Cow::Borrowed(R::COLLECTION))
+    }
+
+    /// The text of the name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for CollectionName {
+    type Err = CollectionNameError;
+
+    fn from_str(text: &str) -> Result<Self, CollectionNameError> {
+        is_collection(text).then(|| Self(Cow::Owned(text.to_owned()))).ok_or(CollectionNameError)
+    }
+}
+
+impl fmt::Display for CollectionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A text that is no name of a collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CollectionNameError;
+
+impl fmt::Display for CollectionNameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a collection has 1 to 32 of a-z, 0-9 and _, and begins with a letter")
+    }
+}
+
+impl std::error::Error for CollectionNameError {}
 
 /// Names an item within its collection. Grammar: 1 to 64 of `A-Z a-z 0-9 - _`. It says nothing of the tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -85,9 +137,7 @@ impl fmt::Display for ItemId {
     }
 }
 
-/// Whether a text may name a collection: 1 to 32 of `a-z 0-9 _`, of which the first is a letter.
-#[must_use]
-pub(crate) const fn is_collection(name: &str) -> bool {
+const fn is_collection(name: &str) -> bool {
     let bytes = name.as_bytes();
     if bytes.is_empty() || bytes.len() > 32 {
         return false;
@@ -122,6 +172,14 @@ mod tests {
     }
 
     #[test]
+    fn a_collection_with_a_key_separator_is_refused() {
+        assert!("notes_2".parse::<CollectionName>().is_ok());
+        for wrong in ["", "2notes", "_notes", "Notes", "no#tes", "no-tes", &"a".repeat(33)] {
+            assert_eq!(wrong.parse::<CollectionName>(), Err(CollectionNameError), "{wrong}");
+        }
+    }
+
+    #[test]
     fn ids_sort_as_their_items_were_made() {
         let at = |micros| ItemId::make(Clock::Fixed(Arc::new(AtomicI64::new(micros))).now()).unwrap();
         // A second is not fine enough: two notes of one second came in either order.
@@ -139,7 +197,7 @@ mod tests {
         fn no_key_of_one_tenant_begins_with_another_tenants_prefix(a: [u8; 16], b: [u8; 16], name in "[a-z]{1,32}") {
             let (left, right) = (TenantId::spell(a), TenantId::spell(b));
             prop_assume!(left != right);
-            let key = Family::Item(&name).of(&left);
+            let key = Family::Shelf(&Shelf::Items(name.parse().unwrap())).of(&left);
             let prefix = format!("TENANT#{}#", right);
             prop_assert!(!key.starts_with(&prefix));
         }

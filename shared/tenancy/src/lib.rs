@@ -6,12 +6,14 @@
 mod admission;
 mod aws;
 mod clock;
+mod collection;
 #[cfg(doctest)]
 mod compile_fail;
 mod config;
 mod crypto;
 mod entrance;
 mod evidence;
+mod feature;
 mod fetch;
 mod invoke;
 mod key;
@@ -33,16 +35,18 @@ mod vend;
 
 pub use admission::{Admission, Committed, Operation, Outcome, StateSeal};
 pub use clock::{Clock, Moment};
+pub use collection::Collection;
 pub use config::{BaseDomain, Config, ConfigError, Edge};
 pub use entrance::{Entrance, start_entrance, start_resolver, start_vend};
 pub use evidence::{Bearer, EventKind, Evidence};
-pub use key::{ItemId, ItemIdError};
+pub use feature::{Feature, Overrides};
+pub use key::{CollectionName, CollectionNameError, ItemId, ItemIdError};
 pub use plan::{Limits, Plan};
-pub use problem::{Cause, Denial, Problem, Quota, Unauthenticated};
+pub use problem::{Cause, Denial, Problem, Quota, Reset, Unauthenticated};
 pub use profile::Profile;
-pub use record::{RECORD_BYTES_MAX, Record, Stored};
+pub use record::{INDEXES_MAX, Indexed, RECORD_BYTES_MAX, Record, Stored};
 pub use resolve::{Position, Resolver, ResourceMetadata};
-pub use scope::{PAGE_MAX, Page, TenantScope};
+pub use scope::{BATCH_MAX, Direction, Items, Order, PAGE_MAX, Page, Query, TenantScope, Transact};
 pub use site::{Place, Site};
 pub use slug::{Slug, SlugError};
 pub use tenant::{Caller, Status, Tenant, TenantId, Tier, UnknownWord};

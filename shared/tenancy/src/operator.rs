@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::{
-    Config, Limits, Plan, Problem, Profile, Slug, Status, TenantId, Tier,
+    Config, Plan, Problem, Profile, Slug, Status, TenantId, Tier,
     aws::{Aws, store_problem},
     crypto::random_bits,
     registry::Row,
@@ -185,9 +185,7 @@ impl Operator {
         for (issuer, value) in &new.claims {
             items.push(lead(Row::Claim { issuer: issuer.clone(), value: value.clone() })?);
         }
-        let limits = Limits::of(new.tier);
-        let plan = Plan { epoch: 1, status: Status::Active, tier: new.tier, limits };
-        items.push(self.plan_row(&id, &plan)?);
+        items.push(self.plan_row(&id, &Plan::of(new.tier, 1))?);
         self.commit(items, "the slug or a claim belongs to another tenant").await?;
         Ok(id)
     }

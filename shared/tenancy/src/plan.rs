@@ -1,12 +1,14 @@
 //! What a tenant may use: limits by tier, in a row that only the operator's role can write.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use moka::future::Cache;
 
 use crate::{
-    Problem,
+    Feature, Problem,
     aws::store_problem,
+    feature::Overrides,
     key::Family,
     tenant::{Status, TenantId, Tier},
 };
@@ -22,15 +24,55 @@ pub struct Plan {
     pub tier: Tier,
     /// What it may use.
     pub limits: Limits,
+    /// Features that it has, or has not, whatever its tier says.
+    pub overrides: Overrides,
+}
+
+/// Plans that an instance remembers.
+const PLANS_MAX: u64 = 10_000;
+
+/// The plans that an instance knows, each by the epoch that a registry row said, and good until a transaction finds
+/// that the plan has another one.
+#[derive(Debug, Clone)]
+pub(crate) struct Plans {
+    known: Cache<(TenantId, u64), Plan>,
+    table: Arc<str>,
 }
 
 /// A tenant's limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Tool calls in a calendar month, UTC.
+    /// Tool calls and API requests in a calendar month, UTC.
     pub calls_month: u64,
-    /// Tool calls in a minute.
+    /// Tool calls and API requests in a minute.
     pub calls_minute: u64,
+    /// Bytes of all documents that are kept.
+    pub storage_bytes: u64,
+    /// Items of all collections.
+    pub items: u64,
+    /// People who use it.
+    pub members: u64,
+}
+
+impl Plans {
+    pub(crate) fn new(table: Arc<str>) -> Self {
+        Self { known: Cache::builder().max_capacity(PLANS_MAX).build(), table }
+    }
+
+    /// The plan that is known for this epoch of the registry, else the row.
+    pub(crate) async fn of(&self, client: &Client, tenant: &TenantId, epoch: u64) -> Result<Plan, Problem> {
+        match self.known.get(&(tenant.clone(), epoch)).await {
+            Some(plan) => Ok(plan),
+            None => self.read(client, tenant, epoch).await,
+        }
+    }
+
+    /// The row, whatever is known.
+    pub(crate) async fn read(&self, client: &Client, tenant: &TenantId, epoch: u64) -> Result<Plan, Problem> {
+        let plan = Plan::fetch(client, &self.table, tenant).await?;
+        self.known.insert((tenant.clone(), epoch), plan.clone()).await;
+        Ok(plan)
+    }
 }
 
 impl Limits {
@@ -38,28 +80,67 @@ impl Limits {
     #[must_use]
     pub const fn of(tier: Tier) -> Self {
         match tier {
-            Tier::Free => Self { calls_month: 1_000, calls_minute: 30 },
-            Tier::Starter => Self { calls_month: 10_000, calls_minute: 120 },
-            Tier::Professional => Self { calls_month: 100_000, calls_minute: 600 },
-            Tier::Business => Self { calls_month: 1_000_000, calls_minute: 3_000 },
+            Tier::Free => Self::new([1_000, 30, 10 << 20, 1_000, 3]),
+            Tier::Starter => Self::new([10_000, 120, 100 << 20, 10_000, 10]),
+            Tier::Professional => Self::new([100_000, 600, 1 << 30, 100_000, 50]),
+            Tier::Business => Self::new([1_000_000, 3_000, 10 << 30, 1_000_000, 500]),
         }
+    }
+
+    const fn new([calls_month, calls_minute, storage_bytes, items, members]: [u64; 5]) -> Self {
+        Self { calls_month, calls_minute, storage_bytes, items, members }
+    }
+
+    /// Each with the attribute that keeps it.
+    const fn named(&self) -> [(&'static str, u64); 5] {
+        [
+            ("calls_month", self.calls_month),
+            ("calls_minute", self.calls_minute),
+            ("storage_bytes", self.storage_bytes),
+            ("items", self.items),
+            ("members", self.members),
+        ]
     }
 }
 
 impl Plan {
+    /// A tier's own plan, of a tenant that is served.
+    #[must_use]
+    pub fn of(tier: Tier, epoch: u64) -> Self {
+        Self {
+            epoch,
+            status: Status::Active,
+            tier,
+            limits: Limits::of(tier),
+            overrides: Overrides::default(),
+        }
+    }
+
+    /// Whether the tenant has a feature.
+    #[must_use]
+    pub fn has(&self, feature: Feature) -> bool {
+        self.overrides.get(feature).unwrap_or_else(|| feature.is_part_of(self.tier))
+    }
+
+    /// Whether a call that began under this plan may end under another, except for its limits.
+    pub(crate) fn promises_as(&self, other: &Self) -> bool {
+        self.tier == other.tier && Feature::ALL.iter().all(|&feature| self.has(feature) == other.has(feature))
+    }
+
     /// The row as the store has it.
     pub(crate) fn item(&self, tenant: &TenantId) -> HashMap<String, AttributeValue> {
         let number = |n: u64| AttributeValue::N(n.to_string());
         let text = |s: &str| AttributeValue::S(s.to_owned());
-        HashMap::from([
+        let mut item = HashMap::from([
             ("pk".to_owned(), AttributeValue::S(Family::Plan.of(tenant))),
             ("sk".to_owned(), text("PLAN")),
             ("epoch".to_owned(), number(self.epoch)),
             ("status".to_owned(), text(self.status.word())),
             ("tier".to_owned(), text(self.tier.word())),
-            ("calls_month".to_owned(), number(self.limits.calls_month)),
-            ("calls_minute".to_owned(), number(self.limits.calls_minute)),
-        ])
+            ("features".to_owned(), self.overrides.attribute()),
+        ]);
+        item.extend(self.limits.named().map(|(name, limit)| (name.to_owned(), number(limit))));
+        item
     }
 
     fn read(item: &HashMap<String, AttributeValue>) -> Option<Self> {
@@ -69,7 +150,14 @@ impl Plan {
             epoch: number("epoch")?,
             status: text("status")?.parse().ok()?,
             tier: text("tier")?.parse().ok()?,
-            limits: Limits { calls_month: number("calls_month")?, calls_minute: number("calls_minute")? },
+            limits: Limits {
+                calls_month: number("calls_month")?,
+                calls_minute: number("calls_minute")?,
+                storage_bytes: number("storage_bytes")?,
+                items: number("items")?,
+                members: number("members")?,
+            },
+            overrides: Overrides::read(item.get("features"))?,
         })
     }
 
@@ -77,7 +165,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`Problem::Internal`] when there is none: a tenant without a plan is not served.
-    pub(crate) async fn fetch(client: &Client, table: &str, tenant: &TenantId) -> Result<Self, Problem> {
+    async fn fetch(client: &Client, table: &str, tenant: &TenantId) -> Result<Self, Problem> {
         let reply = client
             .get_item()
             .table_name(table)

@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt};
 
+use crate::{Feature, Tier};
+
 /// Why a request ended without its result. [`Display`](fmt::Display) is for the caller; `source()` is for the log.
 #[derive(Debug)]
 pub enum Problem {
@@ -19,6 +21,13 @@ pub enum Problem {
     Forbidden {
         /// What is missing and who can grant it.
         detail: String,
+    },
+    /// A feature that the tenant does not have.
+    FeatureOff {
+        /// Which.
+        feature: Feature,
+        /// The tier that it is not part of.
+        tier: Tier,
     },
     /// There is no such item, or it is another tenant's: the two are one.
     NotFound {
@@ -81,14 +90,21 @@ pub struct Unauthenticated {
 pub struct Quota {
     /// A stable word, for instance `tool_calls_month`.
     pub kind: &'static str,
-    /// The limit of the period.
+    /// The limit of the period, or for ever where there is none.
     pub limit: u64,
     /// What is used of it.
     pub used: u64,
-    /// When the period ends, in seconds since 1970 UTC.
-    pub resets_at_s: i64,
-    /// When the period ends, counted from now.
-    pub retry_after_s: u64,
+    /// When the period ends; a quota of what is kept has none.
+    pub resets: Option<Reset>,
+}
+
+/// The end of a quota's period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reset {
+    /// In seconds since 1970 UTC.
+    pub at_s: i64,
+    /// Counted from now, at least 1.
+    pub in_s: u64,
 }
 
 /// Why a token, a host or their combination was refused. A stable word in logs; the caller sees none of them.
@@ -185,6 +201,7 @@ impl Problem {
             Self::InsufficientScope { .. } => "insufficient_scope",
             Self::Suspended => "suspended",
             Self::Forbidden { .. } => "forbidden",
+            Self::FeatureOff { .. } => "feature_off",
             Self::NotFound { .. } => "not_found",
             Self::Invalid { .. } => "invalid",
             Self::TooLarge { .. } => "too_large",
@@ -201,7 +218,10 @@ impl Problem {
     pub const fn status(&self) -> u16 {
         match self {
             Self::Unauthenticated(_) => 401,
-            Self::InsufficientScope { .. } | Self::Suspended | Self::Forbidden { .. } => 403,
+            Self::InsufficientScope { .. }
+            | Self::Suspended
+            | Self::Forbidden { .. }
+            | Self::FeatureOff { .. } => 403,
             Self::NotFound { .. } => 404,
             Self::Invalid { .. } => 400,
             Self::TooLarge { .. } => 413,
@@ -240,13 +260,31 @@ impl fmt::Display for Problem {
                 write!(f, "the {what} has {bytes} bytes, and at most {bytes_max} are allowed")
             }
             Self::IdempotencyMismatch => f.write_str("this idempotency key was used with other arguments"),
-            Self::QuotaReached(quota) => write!(
+            Self::FeatureOff { feature, tier } => write!(
                 f,
-                "the quota {} of {} is used up; it resets in {} s",
-                quota.kind, quota.limit, quota.retry_after_s
+                "{} is not part of this workspace's {} plan; its operator can switch it on",
+                feature.title(),
+                tier.word()
             ),
+            Self::QuotaReached(quota) => quota.fmt(f),
             Self::Unavailable { .. } => f.write_str("temporarily unavailable; try again"),
             Self::Internal { .. } => f.write_str("internal error"),
+        }
+    }
+}
+
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, limit, used, resets } = self;
+        match resets {
+            Some(reset) => {
+                write!(f, "the quota {kind} of {limit} is used up; it resets in {} s", reset.in_s)
+            }
+            None => write!(
+                f,
+                "the quota {kind} of {limit} leaves no room for this, with {used} in use; remove something, or ask the \
+                 workspace's operator for more"
+            ),
         }
     }
 }

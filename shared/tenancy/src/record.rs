@@ -7,12 +7,16 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Problem,
-    key::{Family, ItemId},
+    key::{Family, ItemId, Shelf},
     tenant::TenantId,
 };
 
 /// Bytes of a record's JSON. DynamoDB's own limit for an item is 400 KB with all of its names.
 pub const RECORD_BYTES_MAX: usize = 380 * 1024;
+/// Indexes of one collection, as many as the table has for them.
+pub const INDEXES_MAX: usize = 3;
+/// Bytes of an indexed value, and of what orders it. DynamoDB's own limits for keys are 2,048 and 1,024.
+const INDEXED_BYTES_MAX: usize = 512;
 
 /// A type of which a tenant keeps many. Its JSON form is what is stored.
 pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -20,6 +24,11 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
     const COLLECTION: &'static str;
     /// What one of them is called in a message, for instance `note`.
     const KIND: &'static str;
+    /// Bytes of one record's JSON, at most [`RECORD_BYTES_MAX`].
+    const BYTES_MAX: usize = RECORD_BYTES_MAX;
+    /// Names of what records can be asked for by, at most three: 1 to 32 of `a-z 0-9 _`, the first a letter. Their
+    /// order is kept in the table, so a new one goes to the end, and none is taken out of the middle.
+    const INDEXES: &'static [&'static str] = &[];
 
     /// Refuses a value that must not be stored, with the reason for the caller.
     ///
@@ -28,6 +37,21 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
     fn validate(&self) -> Result<(), String> {
         Ok(())
     }
+
+    /// Where this record stands in one of [`Record::INDEXES`]; nowhere, if it is not to be found by it.
+    fn indexed(&self, index: &str) -> Option<Indexed> {
+        let _ = index;
+        None
+    }
+}
+
+/// A record's place in an index: found by equality, then in order. Each has at most 512 bytes, and `equals` at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Indexed {
+    /// What is asked for.
+    pub equals: String,
+    /// What sorts those that are equal, as text does.
+    pub order: String,
 }
 
 /// A record as it is kept.
@@ -45,40 +69,56 @@ pub struct Stored<R> {
     pub value: R,
 }
 
-/// A record before its type is looked at, and as it is staged.
-#[derive(Debug, Clone)]
+/// A document before its type is looked at, and as it is staged.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Raw {
     pub(crate) id: ItemId,
     pub(crate) version: u64,
     pub(crate) created: String,
     pub(crate) updated: String,
+    pub(crate) prepared: Prepared,
+}
+
+/// A value that may be stored: its JSON, and its places in its collection's indexes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Prepared {
     pub(crate) document: String,
+    /// By the position of the index, with its name: at most [`INDEXES_MAX`].
+    pub(crate) indexed: Vec<(&'static str, Option<Indexed>)>,
 }
 
 impl Raw {
     pub(crate) fn bytes(&self) -> i64 {
-        i64::try_from(self.document.len()).unwrap_or(i64::MAX)
+        i64::try_from(self.prepared.document.len()).unwrap_or(i64::MAX)
     }
 
-    pub(crate) fn typed<R: Record>(&self) -> Result<Stored<R>, Problem> {
-        let value =
-            serde_json::from_str(&self.document).map_err(|err| Problem::internal("reading a record", err))?;
+    pub(crate) fn typed<V: DeserializeOwned>(&self) -> Result<Stored<V>, Problem> {
+        let value = serde_json::from_str(&self.prepared.document)
+            .map_err(|err| Problem::internal("reading a record", err))?;
         let Self { id, version, created, updated, .. } = self.clone();
         Ok(Stored { id, version, created, updated, value })
     }
 
-    pub(crate) fn item(&self, tenant: &TenantId, collection: &str) -> HashMap<String, AttributeValue> {
+    pub(crate) fn item(&self, tenant: &TenantId, shelf: &Shelf) -> HashMap<String, AttributeValue> {
         let text = |s: &str| AttributeValue::S(s.to_owned());
-        HashMap::from([
-            ("pk".to_owned(), AttributeValue::S(Family::Item(collection).of(tenant))),
+        let mut item = HashMap::from([
+            ("pk".to_owned(), AttributeValue::S(Family::Shelf(shelf).of(tenant))),
             ("sk".to_owned(), text(self.id.as_str())),
             ("version".to_owned(), AttributeValue::N(self.version.to_string())),
             ("created".to_owned(), text(&self.created)),
             ("updated".to_owned(), text(&self.updated)),
-            ("document".to_owned(), text(&self.document)),
-        ])
+            ("document".to_owned(), text(&self.prepared.document)),
+        ]);
+        for (slot, (index, indexed)) in (1..).zip(&self.prepared.indexed) {
+            if let Some(Indexed { equals, order }) = indexed {
+                item.insert(format!("i{slot}pk"), AttributeValue::S(index_key(tenant, shelf, index, equals)));
+                item.insert(format!("i{slot}sk"), text(order));
+            }
+        }
+        item
     }
 
+    /// Reads what every document has, and its place in the index that it was found by.
     pub(crate) fn read(item: &HashMap<String, AttributeValue>) -> Result<Self, Problem> {
         let text = |name: &str| item.get(name)?.as_s().ok().cloned();
         let whole = || {
@@ -87,19 +127,46 @@ impl Raw {
                 version: item.get("version")?.as_n().ok()?.parse().ok()?,
                 created: text("created")?,
                 updated: text("updated")?,
-                document: text("document")?,
+                prepared: Prepared { document: text("document")?, indexed: Vec::new() },
             })
         };
         whole().ok_or_else(|| Problem::internal("reading a record", "the item is not whole"))
     }
 }
 
-/// A value's JSON, validated and within its limit.
-pub(crate) fn document<R: Record>(value: &R) -> Result<String, Problem> {
-    value.validate().map_err(|detail| Problem::Invalid { detail })?;
-    let text = serde_json::to_string(value).map_err(|err| Problem::internal("writing a record", err))?;
-    if text.len() > RECORD_BYTES_MAX {
-        return Err(Problem::TooLarge { what: R::KIND, bytes_max: RECORD_BYTES_MAX, bytes: text.len() });
+/// The partition key of an index: it begins with the tenant, as that of the table does.
+pub(crate) fn index_key(tenant: &TenantId, shelf: &Shelf, index: &str, equals: &str) -> String {
+    format!("{}#{index}#{equals}", Family::Shelf(shelf).of(tenant))
+}
+
+/// A value that is validated and within its limits.
+pub(crate) fn prepare<R: Record>(value: &R) -> Result<Prepared, Problem> {
+    const {
+        assert!(R::INDEXES.len() <= INDEXES_MAX, "too many indexes");
+        assert!(R::BYTES_MAX <= RECORD_BYTES_MAX, "records can't be as large");
     }
-    Ok(text)
+    value.validate().map_err(|detail| Problem::Invalid { detail })?;
+    let document = serde_json::to_string(value).map_err(|err| Problem::internal("writing a record", err))?;
+    if document.len() > R::BYTES_MAX {
+        return Err(Problem::TooLarge { what: R::KIND, bytes_max: R::BYTES_MAX, bytes: document.len() });
+    }
+    let place = |&index: &&'static str| {
+        let indexed = value.indexed(index);
+        if let Some(Indexed { equals, order }) = &indexed {
+            check_indexed(index, equals, 1)?;
+            check_indexed(index, order, 0)?;
+        }
+        Ok((index, indexed))
+    };
+    let indexed = R::INDEXES.iter().map(place).collect::<Result<_, Problem>>()?;
+    Ok(Prepared { document, indexed })
+}
+
+/// Whether a text may be looked up in an index.
+pub(crate) fn check_indexed(index: &str, text: &str, bytes_min: usize) -> Result<(), Problem> {
+    if (bytes_min..=INDEXED_BYTES_MAX).contains(&text.len()) {
+        return Ok(());
+    }
+    let bytes = text.len();
+    Err(Problem::Invalid { detail: format!("{index}: {bytes} bytes, of {bytes_min} to {INDEXED_BYTES_MAX}") })
 }

@@ -2,22 +2,30 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use serde::de::DeserializeOwned;
 
 use crate::{
-    Problem,
-    aws::store_problem,
+    Collection, Feature, Problem,
     clock::Clock,
-    crypto::{Purpose, Sealer, sha256},
-    key::{Family, ItemId, is_collection},
-    record::{Raw, Record, Stored, document},
+    crypto::{Sealer, sha256},
+    key::{CollectionName, ItemId, Shelf},
+    plan::{Plan, Plans},
+    record::{Raw, Record, Stored, prepare},
     staged::Staged,
     tenant::{Caller, TenantId, Tier},
     vend::Kept,
 };
 
-/// Items in one page of a listing.
-pub const PAGE_MAX: u32 = 100;
+mod items;
+mod query;
+mod shelf;
+mod transact;
+
+pub use items::Items;
+pub use query::{Direction, Order, Query};
+pub(crate) use shelf::OnShelf;
+pub use shelf::{BATCH_MAX, PAGE_MAX};
+pub use transact::Transact;
 
 /// All that a tool can reach: one tenant's data, by the tenant's own credentials.
 ///
@@ -34,7 +42,11 @@ pub struct TenantScope {
 pub(crate) struct Room {
     // INVARIANT: `store` holds credentials that are tagged with `tenant`; the entrance keeps it.
     pub(crate) tenant: TenantId,
-    pub(crate) tier: Tier,
+    /// What the call began under. The commit makes sure that it ends under no less and no more.
+    pub(crate) plan: Plan,
+    pub(crate) plans: Plans,
+    /// The epoch that the registry said, by which the plan is remembered.
+    pub(crate) routed_epoch: u64,
     pub(crate) caller: Caller,
     pub(crate) store: Arc<Kept>,
     pub(crate) table: Arc<str>,
@@ -43,19 +55,42 @@ pub(crate) struct Room {
     pub(crate) staged: Mutex<Staged>,
 }
 
-/// One page of a listing, in the order in which the records were made.
+/// One page of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<R> {
     /// At most as many as were asked for.
     pub records: Vec<Stored<R>>,
-    /// Give it back to go on; absent at the end. It is sealed: good for this tenant and collection alone.
+    /// Give it back to go on; absent at the end. It is sealed: good for this tenant and listing alone.
     pub next_cursor: Option<String>,
+}
+
+impl<R: DeserializeOwned> Page<R> {
+    fn typed(page: shelf::RawPage) -> Result<Self, Problem> {
+        let records = page.raws.iter().map(Raw::typed).collect::<Result<_, _>>()?;
+        Ok(Self { records, next_cursor: page.next_cursor })
+    }
 }
 
 impl Room {
     pub(crate) fn staged(&self) -> std::sync::MutexGuard<'_, Staged> {
         // A poisoned lock means that a tool panicked while staging; its call is not committed.
         self.staged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same room for another attempt or another part of a call, with nothing staged.
+    pub(crate) fn emptied(&self, plan: Plan) -> Self {
+        Self {
+            tenant: self.tenant.clone(),
+            plan,
+            plans: self.plans.clone(),
+            routed_epoch: self.routed_epoch,
+            caller: self.caller.clone(),
+            store: Arc::clone(&self.store),
+            table: Arc::clone(&self.table),
+            sealer: Arc::clone(&self.sealer),
+            clock: self.clock.clone(),
+            staged: Mutex::default(),
+        }
     }
 }
 
@@ -69,7 +104,22 @@ impl TenantScope {
     /// What the tenant pays for.
     #[must_use]
     pub fn tier(&self) -> Tier {
-        self.room.tier
+        self.room.plan.tier
+    }
+
+    /// Whether the tenant has a feature. Where the operator changes the answer before the call is committed, the call
+    /// is run again.
+    #[must_use]
+    pub fn feature(&self, feature: Feature) -> bool {
+        self.room.plan.has(feature)
+    }
+
+    /// Demands a feature.
+    ///
+    /// # Errors
+    /// [`Problem::FeatureOff`], which says what it is and who can switch it on.
+    pub fn demand(&self, feature: Feature) -> Result<(), Problem> {
+        if self.feature(feature) { Ok(()) } else { Err(Problem::FeatureOff { feature, tier: self.tier() }) }
     }
 
     /// A stable opaque id of this caller in this tenant. It is another one in every other tenant.
@@ -84,7 +134,25 @@ impl TenantScope {
     /// # Errors
     /// [`Problem::NotFound`] when this tenant has none; [`Problem::Unavailable`] when the store does not answer.
     pub async fn get<R: Record>(&self, id: &ItemId) -> Result<Stored<R>, Problem> {
-        self.raw::<R>(id).await?.ok_or(Problem::NotFound { kind: R::KIND })?.typed()
+        self.on::<R>(&shelf_of::<R>()).get(id).await?.typed()
+    }
+
+    /// The records of at most 100 ids in their order, `None` for one that this tenant does not have.
+    ///
+    /// # Errors
+    /// [`Problem::Invalid`] for more ids; [`Problem::Unavailable`] when the store does not answer for all of them.
+    pub async fn get_many<R: Record>(&self, ids: &[ItemId]) -> Result<Vec<Option<Stored<R>>>, Problem> {
+        let found = self.on::<R>(&shelf_of::<R>()).find_many(ids).await?;
+        found.iter().map(|raw| raw.as_ref().map(Raw::typed).transpose()).collect()
+    }
+
+    /// A page of a collection.
+    ///
+    /// # Errors
+    /// [`Problem::Invalid`] for a limit out of 1 to 100, an index that the collection does not have, and a cursor that
+    /// is not this listing's own.
+    pub async fn list<R: Record>(&self, query: &Query<'_>) -> Result<Page<R>, Problem> {
+        Page::typed(self.on::<R>(&shelf_of::<R>()).page(query).await?)
     }
 
     /// Stages a new record, and says what it will be.
@@ -92,17 +160,9 @@ impl TenantScope {
     /// # Errors
     /// [`Problem::Invalid`] or [`Problem::TooLarge`] for the value, [`Problem::Invalid`] over 90 staged writes.
     pub fn create<R: Record>(&self, value: R) -> Result<Stored<R>, Problem> {
-        let now = self.room.clock.now();
-        let raw = Raw {
-            id: ItemId::make(now)?,
-            version: 1,
-            created: now.rfc3339(),
-            updated: now.rfc3339(),
-            document: document(&value)?,
-        };
-        self.room.staged().create(R::COLLECTION, raw.clone())?;
-        let Raw { id, version, created, updated, .. } = raw;
-        Ok(Stored { id, version, created, updated, value })
+        let id = ItemId::make(self.room.clock.now())?;
+        let raw = self.on::<R>(&shelf_of::<R>()).create(id, prepare(&value)?)?;
+        Ok(stored(raw, value))
     }
 
     /// Stages a new value for a record that was read; the commit fails if somebody writes it meanwhile.
@@ -110,16 +170,8 @@ impl TenantScope {
     /// # Errors
     /// As [`TenantScope::create`], and [`Problem::Conflict`] when `read` is not the version that is there now.
     pub async fn replace<R: Record>(&self, read: &Stored<R>, value: R) -> Result<Stored<R>, Problem> {
-        let document = document(&value)?;
-        let old = self.raw::<R>(&read.id).await?.ok_or(Problem::NotFound { kind: R::KIND })?;
-        if old.version != read.version {
-            return Err(Problem::Conflict { detail: format!("the {} has changed meanwhile", R::KIND) });
-        }
-        let updated = self.room.clock.now().rfc3339();
-        let raw = Raw { updated, document, ..old.clone() };
-        let Raw { id, version, created, updated, .. } =
-            self.room.staged().replace(R::COLLECTION, &old, raw)?;
-        Ok(Stored { id, version, created, updated, value })
+        let raw = self.on::<R>(&shelf_of::<R>()).replace(&read.id, read.version, prepare(&value)?).await?;
+        Ok(stored(raw, value))
     }
 
     /// Stages the end of a record, and gives it back.
@@ -127,85 +179,31 @@ impl TenantScope {
     /// # Errors
     /// [`Problem::NotFound`] when this tenant has none.
     pub async fn delete<R: Record>(&self, id: &ItemId) -> Result<Stored<R>, Problem> {
-        let old = self.raw::<R>(id).await?.ok_or(Problem::NotFound { kind: R::KIND })?;
-        self.room.staged().delete(R::COLLECTION, &old)?;
-        old.typed()
+        self.on::<R>(&shelf_of::<R>()).delete(id, None).await?.typed()
     }
 
-    /// A page of at most `limit` records (1 to 100) of a collection, from the beginning or from a cursor.
-    ///
-    /// # Errors
-    /// [`Problem::Invalid`] for a limit out of range and for a cursor that is not this listing's own.
-    pub async fn list<R: Record>(&self, limit: u32, cursor: Option<&str>) -> Result<Page<R>, Problem> {
-        const { assert!(is_collection(R::COLLECTION), "not the name of a collection") };
-        if !(1..=PAGE_MAX).contains(&limit) {
-            return Err(Problem::Invalid { detail: format!("limit: 1 to {PAGE_MAX}") });
-        }
-        let room = &*self.room;
-        let after = match cursor {
-            Some(sealed) => Some(self.open_cursor(R::COLLECTION, sealed).await?),
-            None => None,
-        };
-        let partition = Family::Item(R::COLLECTION).of(&room.tenant);
-        let mut query = room
-            .store
-            .client
-            .query()
-            .table_name(&*room.table)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", AttributeValue::S(partition.clone()))
-            .limit(i32::try_from(limit).unwrap_or(1))
-            .consistent_read(true);
-        if let Some(after) = &after {
-            query = query
-                .exclusive_start_key("pk", AttributeValue::S(partition))
-                .exclusive_start_key("sk", AttributeValue::S(after.to_string()));
-        }
-        let reply = query.send().await.map_err(|err| store_problem("listing records", err))?;
-        let raws = reply.items.unwrap_or_default().iter().map(Raw::read).collect::<Result<Vec<_>, _>>()?;
-        let last = match &reply.last_evaluated_key {
-            Some(_) => raws.last().map(|raw| raw.id.clone()),
-            None => None,
-        };
-        let seen = room.staged().overlay(R::COLLECTION, raws, after.as_ref(), last.as_ref());
-        let next_cursor = match last {
-            Some(id) => Some(self.seal_cursor(R::COLLECTION, &id).await?),
-            None => None,
-        };
-        let records = seen.iter().map(Raw::typed).collect::<Result<_, _>>()?;
-        Ok(Page { records, next_cursor })
+    /// A view of this scope in which what is read becomes a condition of the commit.
+    #[must_use]
+    pub const fn transact(&self) -> Transact<'_> {
+        Transact::new(self)
     }
 
-    async fn raw<R: Record>(&self, id: &ItemId) -> Result<Option<Raw>, Problem> {
-        const { assert!(is_collection(R::COLLECTION), "not the name of a collection") };
-        let room = &*self.room;
-        if let Some(staged) = room.staged().find(R::COLLECTION, id) {
-            return Ok(staged);
-        }
-        let reply = room
-            .store
-            .client
-            .get_item()
-            .table_name(&*room.table)
-            .key("pk", AttributeValue::S(Family::Item(R::COLLECTION).of(&room.tenant)))
-            .key("sk", AttributeValue::S(id.to_string()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|err| store_problem("reading a record", err))?;
-        reply.item.as_ref().map(Raw::read).transpose()
+    /// The items of a collection whose type is not known here.
+    #[must_use]
+    pub fn items<'s>(&'s self, collection: &'s Collection) -> Items<'s> {
+        Items::new(self, collection)
     }
 
-    async fn seal_cursor(&self, collection: &str, id: &ItemId) -> Result<String, Problem> {
-        self.room.sealer.seal(Purpose::Cursor, &self.room.tenant, collection, id.as_str()).await
+    fn on<'s, R: Record>(&'s self, shelf: &'s Shelf) -> OnShelf<'s> {
+        OnShelf { room: &self.room, shelf, kind: R::KIND, indexes: R::INDEXES }
     }
+}
 
-    async fn open_cursor(&self, collection: &str, sealed: &str) -> Result<ItemId, Problem> {
-        let room = &*self.room;
-        let opened = room.sealer.open_seal(Purpose::Cursor, &room.tenant, collection, sealed).await?;
-        opened
-            .ok()
-            .and_then(|text| text.parse().ok())
-            .ok_or_else(|| Problem::Invalid { detail: "cursor: not one of this listing".to_owned() })
-    }
+fn shelf_of<R: Record>() -> Shelf {
+    Shelf::Items(CollectionName::of::<R>())
+}
+
+fn stored<R>(raw: Raw, value: R) -> Stored<R> {
+    let Raw { id, version, created, updated, .. } = raw;
+    Stored { id, version, created, updated, value }
 }

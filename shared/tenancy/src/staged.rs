@@ -1,107 +1,157 @@
-//! Writes that wait for the commit of their call.
+//! What a call is based on, and its writes, which wait for the commit.
 
 use std::collections::BTreeMap;
 
-use crate::{Problem, key::ItemId, record::Raw};
+use crate::{
+    Problem,
+    key::{ItemId, Shelf},
+    record::Raw,
+};
 
-/// Writes in one call. DynamoDB takes 100 actions a transaction, of which the call itself needs five.
+/// Writes and conditions in one call. DynamoDB takes 100 actions a transaction; the call itself needs the rest.
 pub(crate) const WRITES_MAX: usize = 90;
 
-/// The staged writes of one call: for each record its state before the call and the one to come.
+/// Which document.
+pub(crate) type Place = (Shelf, ItemId);
+
+/// The staged writes of one call: for each document its state before the call and the one to come.
 #[derive(Debug, Default)]
 pub(crate) struct Staged {
-    writes: BTreeMap<(&'static str, ItemId), Write>,
+    writes: BTreeMap<Place, Write>,
+    /// Whether the call reads in order to write, and so is run again when what it read has changed.
+    repeatable: bool,
     closed: bool,
 }
 
-/// One record's change.
-#[derive(Debug, Clone)]
+/// One document's part in the transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Write {
-    /// The version in the store, of which the commit makes sure; `None` for a record that is new.
+    /// The version in the store, of which the commit makes sure; `None` for a document that is not there.
     pub(crate) version_before: Option<u64>,
     pub(crate) bytes_before: i64,
-    /// What it will be; `None` for a record that ends.
-    pub(crate) after: Option<Raw>,
+    pub(crate) change: Change,
+}
+
+/// What happens to a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It becomes this.
+    Put(Raw),
+    /// It ends.
+    Delete,
+    /// It stays as it was when it was read.
+    Keep,
+}
+
+impl Write {
+    /// What a read sees of it, if it is not the store's own.
+    fn seen(&self) -> Option<Option<&Raw>> {
+        match &self.change {
+            Change::Put(raw) => Some(Some(raw)),
+            Change::Delete => Some(None),
+            Change::Keep => None,
+        }
+    }
 }
 
 impl Staged {
-    pub(crate) fn create(&mut self, collection: &'static str, raw: Raw) -> Result<(), Problem> {
-        let write = Write { version_before: None, bytes_before: 0, after: Some(raw.clone()) };
-        self.put(collection, raw.id, write)
+    pub(crate) fn create(&mut self, shelf: &Shelf, raw: Raw) -> Result<(), Problem> {
+        let place = (shelf.clone(), raw.id.clone());
+        self.put(place, Write { version_before: None, bytes_before: 0, change: Change::Put(raw) })
     }
 
-    /// Stages a new state, and gives it back with the version that it will have: however often a record changes in
+    /// Stages a new state, and gives it back with the version that it will have: however often a document changes in
     /// one call, it is one write and one version up.
-    pub(crate) fn replace(
-        &mut self,
-        collection: &'static str,
-        old: &Raw,
-        mut new: Raw,
-    ) -> Result<Raw, Problem> {
-        let mut write = self.changed(collection, old, None);
+    pub(crate) fn replace(&mut self, shelf: &Shelf, old: &Raw, mut new: Raw) -> Result<Raw, Problem> {
+        let place = (shelf.clone(), old.id.clone());
+        let mut write = self.before(&place, old);
         new.version = write.version_before.unwrap_or(0).saturating_add(1);
-        write.after = Some(new.clone());
-        self.put(collection, old.id.clone(), write)?;
+        write.change = Change::Put(new.clone());
+        self.put(place, write)?;
         Ok(new)
     }
 
-    pub(crate) fn delete(&mut self, collection: &'static str, old: &Raw) -> Result<(), Problem> {
-        let write = self.changed(collection, old, None);
-        self.put(collection, old.id.clone(), write)
+    pub(crate) fn delete(&mut self, shelf: &Shelf, old: &Raw) -> Result<(), Problem> {
+        let place = (shelf.clone(), old.id.clone());
+        let write = Write { change: Change::Delete, ..self.before(&place, old) };
+        self.put(place, write)
     }
 
-    /// What a read sees of a staged record: `None` when it is not staged, `Some(None)` when it will end.
-    pub(crate) fn find(&self, collection: &'static str, id: &ItemId) -> Option<Option<Raw>> {
-        self.writes.get(&(collection, id.clone())).map(|write| write.after.clone())
+    /// Makes the state that was read a condition of the commit; the call is run again where it does not hold.
+    pub(crate) fn rely(&mut self, shelf: &Shelf, id: &ItemId, read: Option<&Raw>) -> Result<(), Problem> {
+        self.repeatable = true;
+        let place = (shelf.clone(), id.clone());
+        if self.writes.contains_key(&place) {
+            return Ok(());
+        }
+        let version_before = read.map(|raw| raw.version);
+        let bytes_before = read.map_or(0, Raw::bytes);
+        self.put(place, Write { version_before, bytes_before, change: Change::Keep })
     }
 
-    /// A page of the store as it will be: staged records between `after` and `last` in their places.
-    pub(crate) fn overlay(
+    /// Whether a conflict makes the call run again.
+    pub(crate) const fn repeatable(&self) -> bool {
+        self.repeatable
+    }
+
+    /// What a read sees of a staged document: `None` when the store's own state counts, `Some(None)` when it will end.
+    pub(crate) fn find(&self, shelf: &Shelf, id: &ItemId) -> Option<Option<Raw>> {
+        Some(self.writes.get(&(shelf.clone(), id.clone()))?.seen()?.cloned())
+    }
+
+    /// A page of the store as it will be, in ascending order. `place` says where a document stands in the listing, if
+    /// it belongs to it, and `within` whether that is on this page; staged states take the place of the store's.
+    pub(crate) fn overlay<K: Ord>(
         &self,
-        collection: &'static str,
-        page: Vec<Raw>,
-        after: Option<&ItemId>,
-        last: Option<&ItemId>,
+        shelf: &Shelf,
+        page: Vec<(K, Raw)>,
+        place: impl Fn(&Raw) -> Option<K>,
+        within: impl Fn(&K) -> bool,
     ) -> Vec<Raw> {
-        let mut seen: BTreeMap<ItemId, Raw> = page.into_iter().map(|raw| (raw.id.clone(), raw)).collect();
-        let here = |id: &ItemId| after.is_none_or(|after| id > after) && last.is_none_or(|last| id <= last);
-        for ((of, id), write) in &self.writes {
-            if *of != collection || !here(id) {
-                continue;
+        let mut seen: BTreeMap<K, Raw> = page.into_iter().collect();
+        for ((_, id), write) in self.writes.iter().filter(|((of, _), _)| of == shelf) {
+            let Some(state) = write.seen() else { continue };
+            seen.retain(|_, raw| raw.id != *id);
+            if let Some(raw) = state
+                && let Some(at) = place(raw).filter(&within)
+            {
+                seen.insert(at, raw.clone());
             }
-            match &write.after {
-                Some(raw) => seen.insert(id.clone(), raw.clone()),
-                None => seen.remove(id),
-            };
         }
         seen.into_values().collect()
     }
 
     /// Takes everything that is staged; what a tool stages later, it is told that its call is over.
-    pub(crate) fn close(&mut self) -> BTreeMap<(&'static str, ItemId), Write> {
+    pub(crate) fn close(&mut self) -> BTreeMap<Place, Write> {
         self.closed = true;
         std::mem::take(&mut self.writes)
     }
 
-    fn changed(&self, collection: &'static str, old: &Raw, after: Option<Raw>) -> Write {
-        match self.writes.get(&(collection, old.id.clone())) {
-            Some(earlier) => Write { after, ..earlier.clone() },
-            None => Write { version_before: Some(old.version), bytes_before: old.bytes(), after },
-        }
+    fn before(&self, place: &Place, old: &Raw) -> Write {
+        self.writes.get(place).cloned().unwrap_or_else(|| Write {
+            version_before: Some(old.version),
+            bytes_before: old.bytes(),
+            change: Change::Keep,
+        })
     }
 
-    fn put(&mut self, collection: &'static str, id: ItemId, write: Write) -> Result<(), Problem> {
+    fn put(&mut self, place: Place, mut write: Write) -> Result<(), Problem> {
         if self.closed {
             return Err(Problem::internal("staging a write", "the call is over"));
         }
-        // A record that was made and ended in one call was never there.
-        if write.version_before.is_none() && write.after.is_none() {
-            self.writes.remove(&(collection, id));
-            return Ok(());
+        if let Some(earlier) = self.writes.get(&place) {
+            write.version_before = earlier.version_before;
+            write.bytes_before = earlier.bytes_before;
         }
-        self.writes.insert((collection, id), write);
+        // A document that was made and ended in one call was never there.
+        if write.version_before.is_none() && write.change == Change::Delete {
+            write.change = Change::Keep;
+        }
+        self.writes.insert(place, write);
         if self.writes.len() > WRITES_MAX {
-            return Err(Problem::Invalid { detail: format!("a call writes at most {WRITES_MAX} records") });
+            return Err(Problem::Invalid {
+                detail: format!("a call touches at most {WRITES_MAX} records in one transaction"),
+            });
         }
         Ok(())
     }

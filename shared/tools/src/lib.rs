@@ -40,7 +40,7 @@ impl From<ToolError> for Refusal {
                 "kind": quota.kind,
                 "limit": quota.limit,
                 "used": quota.used,
-                "resets_at_s": quota.resets_at_s,
+                "resets_at_s": quota.resets.map(|reset| reset.at_s),
             })),
             _ => None,
         };

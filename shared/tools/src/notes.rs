@@ -1,7 +1,7 @@
 //! Notes: the first collection, and the pattern for the next.
 
 use insula_mcp::{Builder, Hints, ToolSpec};
-use insula_tenancy::{ItemId, Record, Stored, TenantScope};
+use insula_tenancy::{ItemId, Query, Record, Stored, TenantScope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -154,7 +154,8 @@ async fn get(scope: TenantScope, NoteId { id }: NoteId) -> Result<NoteView, Tool
 }
 
 async fn list(scope: TenantScope, PageOf { limit, cursor }: PageOf) -> Result<NotePage, ToolError> {
-    let page = scope.list::<Note>(limit.unwrap_or(20), cursor.as_deref()).await?;
+    let query = Query { limit: limit.unwrap_or(20), cursor: cursor.as_deref(), ..Query::default() };
+    let page = scope.list::<Note>(&query).await?;
     Ok(NotePage {
         notes: page.records.into_iter().map(NoteView::from).collect(),
         next_cursor: page.next_cursor,

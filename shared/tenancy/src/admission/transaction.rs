@@ -11,14 +11,18 @@ use aws_sdk_dynamodb::{
     },
 };
 
-use super::{Admission, KEY_TTL_S, Meter, Outcome};
+use super::{
+    Admission, KEY_TTL_S, Outcome, idempotency_key,
+    quota::{Growth, Meter, Stock},
+};
 use crate::{
     Problem,
     aws::store_problem,
     clock::Moment,
     crypto::sha256,
-    key::{Family, ItemId},
-    staged::Write,
+    key::{Family, Shelf},
+    plan::Plan,
+    staged::{Change, Place, Write},
 };
 
 const DOING: &str = "committing a call";
@@ -35,8 +39,10 @@ pub(super) enum Window {
 /// One attempt.
 pub(super) struct Transaction<'a> {
     pub(super) admission: &'a Admission,
+    pub(super) plan: &'a Plan,
     pub(super) outcome: Outcome<'a>,
-    pub(super) writes: &'a BTreeMap<(&'static str, ItemId), Write>,
+    pub(super) writes: &'a BTreeMap<Place, Write>,
+    pub(super) growth: Growth,
     pub(super) window: Window,
     pub(super) now: Moment,
     pub(super) audit_key: String,
@@ -51,16 +57,29 @@ pub(super) enum Cancelled {
     Meter(Meter),
     /// The same operation was done before; this is its record.
     Done(HashMap<String, AttributeValue>),
+    /// There is no room for what is to be kept; this is what there was.
+    Storage(Stock),
     /// A record's version is another than was read.
     Write,
     /// Another transaction was at the same items.
     Contended,
 }
 
+/// What an action of the transaction is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Plan,
+    Meter,
+    Audit,
+    Idempotency,
+    Storage,
+    Write,
+}
+
 impl Transaction<'_> {
     /// Sends it. The outer error ends the call; the inner one says what to do about it.
     pub(super) async fn send(self) -> Result<Result<(), Cancelled>, Problem> {
-        let items = self.items()?;
+        let (parts, items): (Vec<Part>, Vec<TransactWriteItem>) = self.actions()?.into_iter().unzip();
         let name = self.admission.name.as_deref().unwrap_or_default();
         // Derived, so that the SDK's own retries are one transaction; another attempt is another transaction.
         let token: String =
@@ -77,22 +96,23 @@ impl Transaction<'_> {
             .await;
         match reply {
             Ok(_) => Ok(Ok(())),
-            Err(err) => self.read_cancellation(err).map(Err),
+            Err(err) => read_cancellation(&parts, err).map(Err),
         }
     }
 
-    fn items(&self) -> Result<Vec<TransactWriteItem>, Problem> {
-        let mut items = vec![self.plan()?, self.meter()?, self.audit()?];
+    fn actions(&self) -> Result<Vec<(Part, TransactWriteItem)>, Problem> {
+        let mut actions =
+            vec![(Part::Plan, self.plan()?), (Part::Meter, self.meter()?), (Part::Audit, self.audit()?)];
         if let Some(name) = self.kept_name() {
-            items.push(self.idempotency(name)?);
+            actions.push((Part::Idempotency, self.idempotency(name)?));
         }
-        if !self.writes.is_empty() {
-            items.push(self.storage()?);
+        if self.growth != Growth::default() {
+            actions.push((Part::Storage, self.storage()?));
         }
-        for ((collection, id), write) in self.writes {
-            items.push(self.write(collection, id, write)?);
+        for ((shelf, id), write) in self.writes {
+            actions.push((Part::Write, self.write((shelf, id.as_str()), write)?));
         }
-        Ok(items)
+        Ok(actions)
     }
 
     /// The name of the record to keep: an operation that failed keeps none, so that its key stays free.
@@ -110,7 +130,7 @@ impl Transaction<'_> {
             .key("sk", text("PLAN"))
             .condition_expression("epoch = :epoch AND #status = :active")
             .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":epoch", number(self.admission.plan.epoch))
+            .expression_attribute_values(":epoch", number(self.plan.epoch))
             .expression_attribute_values(":active", text("active"))
             .build()
             .map_err(fault)?;
@@ -118,24 +138,29 @@ impl Transaction<'_> {
     }
 
     fn meter(&self) -> Result<TransactWriteItem, Problem> {
-        let limits = self.admission.plan.limits;
+        let limits = self.plan.limits;
         let update = self
             .counters(&self.now.month())
+            .expression_attribute_names("#tool", format!("tool:{}", self.admission.operation.action))
+            .expression_attribute_values(":zero", number(0))
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":month", number(limits.calls_month))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let update = match self.window {
             Window::Opened => update
                 .update_expression(
-                    "SET calls = if_not_exists(calls, :zero) + :one, win = :win, win_calls = :one",
+                    "SET calls = if_not_exists(calls, :zero) + :one, #tool = if_not_exists(#tool, :zero) + :one, \
+                     win = :win, win_calls = :one",
                 )
                 .condition_expression(
                     "(attribute_not_exists(calls) OR calls < :month) AND (attribute_not_exists(win) OR win < :win)",
                 )
-                .expression_attribute_values(":zero", number(0))
                 .expression_attribute_values(":win", AttributeValue::N(self.now.minute().to_string())),
             Window::Running(minute) => update
-                .update_expression("SET calls = calls + :one, win_calls = win_calls + :one")
+                .update_expression(
+                    "SET calls = calls + :one, #tool = if_not_exists(#tool, :zero) + :one, \
+                     win_calls = win_calls + :one",
+                )
                 .condition_expression("calls < :month AND win = :win AND win_calls < :minute")
                 .expression_attribute_values(":minute", number(limits.calls_minute))
                 .expression_attribute_values(":win", AttributeValue::N(minute.to_string())),
@@ -151,20 +176,17 @@ impl Transaction<'_> {
     }
 
     fn audit(&self) -> Result<TransactWriteItem, Problem> {
-        let item =
-            self.admission.audit_item(self.now, self.audit_key.clone(), self.outcome.code(), "allowed");
+        let decision = (self.outcome.code(), "allowed");
+        let item = self.admission.audit_item(self.plan, self.now, self.audit_key.clone(), decision);
         self.put(item, "attribute_not_exists(pk)", None)
     }
 
     fn idempotency(&self, name: &str) -> Result<TransactWriteItem, Problem> {
         let admission = self.admission;
         let until_s = self.now.plus_s(KEY_TTL_S).seconds();
-        let mut item = HashMap::from([
-            ("pk".to_owned(), text(&Family::Idempotency(name).of(&admission.room.tenant))),
-            ("sk".to_owned(), text("IDEM")),
-            ("arguments".to_owned(), text(&admission.arguments_hash)),
-            ("ttl".to_owned(), AttributeValue::N(until_s.to_string())),
-        ]);
+        let mut item = idempotency_key(&admission.room.tenant, name);
+        item.insert("arguments".to_owned(), text(&admission.arguments_hash));
+        item.insert("ttl".to_owned(), AttributeValue::N(until_s.to_string()));
         if let Outcome::Done { result } = self.outcome {
             item.insert("result".to_owned(), text(result));
         }
@@ -189,49 +211,68 @@ impl Transaction<'_> {
         Ok(TransactWriteItem::builder().put(put.build().map_err(fault)?).build())
     }
 
-    /// What the writes add to the tenant's storage: bytes of documents, and records.
+    /// What is kept, which grows within its limits only; it may shrink above them.
     fn storage(&self) -> Result<TransactWriteItem, Problem> {
-        let (mut bytes, mut records) = (0_i64, 0_i64);
-        for write in self.writes.values() {
-            let after = write.after.as_ref().map_or(0, |raw| raw.bytes());
-            bytes = bytes.saturating_add(after).saturating_sub(write.bytes_before);
-            records = records
-                .saturating_add(i64::from(write.after.is_some()))
-                .saturating_sub(i64::from(write.version_before.is_some()));
-        }
-        let update = self
+        let Growth { bytes, items } = self.growth;
+        let limits = self.plan.limits;
+        let mut update = self
             .counters("STORAGE")
-            .update_expression("ADD bytes :bytes, records :records")
+            .update_expression("ADD byte_count :bytes, item_count :items")
             .expression_attribute_values(":bytes", AttributeValue::N(bytes.to_string()))
-            .expression_attribute_values(":records", AttributeValue::N(records.to_string()))
-            .build()
-            .map_err(fault)?;
-        Ok(TransactWriteItem::builder().update(update).build())
+            .expression_attribute_values(":items", AttributeValue::N(items.to_string()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let mut conditions = Vec::with_capacity(2);
+        if let Ok(more @ 1..) = u64::try_from(bytes) {
+            conditions.push("(attribute_not_exists(byte_count) OR byte_count <= :bytes_room)");
+            let room = number(limits.storage_bytes.saturating_sub(more));
+            update = update.expression_attribute_values(":bytes_room", room);
+        }
+        if let Ok(more @ 1..) = u64::try_from(items) {
+            conditions.push("(attribute_not_exists(item_count) OR item_count <= :items_room)");
+            let room = number(limits.items.saturating_sub(more));
+            update = update.expression_attribute_values(":items_room", room);
+        }
+        if !conditions.is_empty() {
+            update = update.condition_expression(conditions.join(" AND "));
+        }
+        Ok(TransactWriteItem::builder().update(update.build().map_err(fault)?).build())
     }
 
-    fn write(&self, collection: &str, id: &ItemId, write: &Write) -> Result<TransactWriteItem, Problem> {
+    fn write(&self, (shelf, id): (&Shelf, &str), write: &Write) -> Result<TransactWriteItem, Problem> {
         let room = &self.admission.room;
         let (condition, before) = match write.version_before {
             Some(version) => ("version = :before", Some(number(version))),
             None => ("attribute_not_exists(pk)", None),
         };
         let values = before.map(|before| HashMap::from([(":before".to_owned(), before)]));
+        let key = HashMap::from([
+            ("pk".to_owned(), text(&Family::Shelf(shelf).of(&room.tenant))),
+            ("sk".to_owned(), text(id)),
+        ]);
         let item = TransactWriteItem::builder();
-        Ok(match &write.after {
-            Some(raw) => item.put(
+        Ok(match &write.change {
+            Change::Put(raw) => item.put(
                 Put::builder()
                     .table_name(&*room.table)
-                    .set_item(Some(raw.item(&room.tenant, collection)))
+                    .set_item(Some(raw.item(&room.tenant, shelf)))
                     .condition_expression(condition)
                     .set_expression_attribute_values(values)
                     .build()
                     .map_err(fault)?,
             ),
-            None => item.delete(
+            Change::Delete => item.delete(
                 Delete::builder()
                     .table_name(&*room.table)
-                    .key("pk", text(&Family::Item(collection).of(&room.tenant)))
-                    .key("sk", text(id.as_str()))
+                    .set_key(Some(key))
+                    .condition_expression(condition)
+                    .set_expression_attribute_values(values)
+                    .build()
+                    .map_err(fault)?,
+            ),
+            Change::Keep => item.condition_check(
+                ConditionCheck::builder()
+                    .table_name(&*room.table)
+                    .set_key(Some(key))
                     .condition_expression(condition)
                     .set_expression_attribute_values(values)
                     .build()
@@ -240,47 +281,55 @@ impl Transaction<'_> {
         }
         .build())
     }
+}
 
-    /// The first reason that says more than another's: plan, then replay, then meter, then the writes.
-    fn read_cancellation(&self, err: SdkError<TransactWriteItemsError>) -> Result<Cancelled, Problem> {
-        let reasons = match err.as_service_error() {
-            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                cancelled.cancellation_reasons().to_vec()
-            }
-            _ => return Err(store_problem(DOING, err)),
-        };
-        let failed =
-            |at: usize| reasons.get(at).filter(|reason| reason.code() == Some("ConditionalCheckFailed"));
-        if failed(0).is_some() {
-            return Ok(Cancelled::Plan);
+/// The first reason that says more than another's: plan, then replay, then the counters, then the writes.
+fn read_cancellation(parts: &[Part], err: SdkError<TransactWriteItemsError>) -> Result<Cancelled, Problem> {
+    let reasons = match err.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+            cancelled.cancellation_reasons().to_vec()
         }
-        if let Some(item) = self.kept_name().and_then(|_| failed(3)) {
-            return item.item().cloned().map(Cancelled::Done).ok_or_else(|| store_problem(DOING, err));
-        }
-        if let Some(reason) = failed(1) {
-            return Ok(Cancelled::Meter(read_meter(reason)));
-        }
-        if (2..reasons.len()).any(|at| failed(at).is_some()) {
-            return Ok(Cancelled::Write);
-        }
-        let passes = |reason: &CancellationReason| {
-            matches!(
-                reason.code(),
-                Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded")
-            )
-        };
-        if reasons.iter().any(passes) { Ok(Cancelled::Contended) } else { Err(store_problem(DOING, err)) }
+        _ => return Err(store_problem(DOING, err)),
+    };
+    let failed = |part: Part| {
+        let fails = |reason: &&CancellationReason| reason.code() == Some("ConditionalCheckFailed");
+        let of_part = parts.iter().zip(&reasons).filter(|(of, _)| **of == part);
+        of_part.map(|(_, reason)| reason).find(fails)
+    };
+    if failed(Part::Plan).is_some() {
+        return Ok(Cancelled::Plan);
     }
+    if let Some(reason) = failed(Part::Idempotency) {
+        return reason.item().cloned().map(Cancelled::Done).ok_or_else(|| store_problem(DOING, err));
+    }
+    if let Some(reason) = failed(Part::Meter) {
+        return Ok(Cancelled::Meter(read_meter(reason)));
+    }
+    if let Some(reason) = failed(Part::Storage) {
+        let [bytes, items] = ["byte_count", "item_count"].map(|name| counted(reason, name));
+        return Ok(Cancelled::Storage(Stock { bytes, items }));
+    }
+    if failed(Part::Write).or(failed(Part::Audit)).is_some() {
+        return Ok(Cancelled::Write);
+    }
+    let passes = |reason: &CancellationReason| {
+        matches!(
+            reason.code(),
+            Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded")
+        )
+    };
+    if reasons.iter().any(passes) { Ok(Cancelled::Contended) } else { Err(store_problem(DOING, err)) }
 }
 
 fn read_meter(reason: &CancellationReason) -> Meter {
-    let Some(item) = reason.item() else { return Meter::default() };
-    let field = |name: &str| item.get(name).and_then(|value| value.as_n().ok());
-    Meter {
-        calls: field("calls").and_then(|n| n.parse().ok()).unwrap_or(0),
-        minute: field("win").and_then(|n| n.parse().ok()).unwrap_or(0),
-        minute_calls: field("win_calls").and_then(|n| n.parse().ok()).unwrap_or(0),
-    }
+    let minute = reason.item().and_then(|item| item.get("win")?.as_n().ok()?.parse().ok()).unwrap_or(0);
+    Meter { calls: counted(reason, "calls"), minute, minute_calls: counted(reason, "win_calls") }
+}
+
+/// A counter of the row whose condition failed; one that is missing counts nothing.
+fn counted(reason: &CancellationReason, name: &str) -> u64 {
+    let value = reason.item().and_then(|item| item.get(name));
+    value.and_then(|value| value.as_n().ok()?.parse().ok()).unwrap_or(0)
 }
 
 fn text(s: &str) -> AttributeValue {

@@ -1,0 +1,105 @@
+//! What a limit leaves, and which quota is used up.
+
+use std::collections::BTreeMap;
+
+use super::{Admission, transaction::Window};
+use crate::{
+    Problem,
+    clock::Moment,
+    key::Shelf,
+    plan::Plan,
+    problem::{Quota, Reset},
+    staged::{Change, Place, Write},
+};
+
+/// The month's counters as they were when a condition on them failed. A row that is missing counts nothing.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Meter {
+    pub(super) calls: u64,
+    pub(super) minute: i64,
+    pub(super) minute_calls: u64,
+}
+
+/// What the tenant keeps, as it was when a condition on it failed.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stock {
+    pub(super) bytes: u64,
+    pub(super) items: u64,
+}
+
+/// What a call adds to what is kept: bytes of all documents, and items of collections. Less than nothing is a gain.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Growth {
+    pub(super) bytes: i64,
+    pub(super) items: i64,
+}
+
+impl Growth {
+    pub(super) fn of(writes: &BTreeMap<Place, Write>) -> Self {
+        let mut growth = Self::default();
+        for ((shelf, _), write) in writes {
+            let (bytes_after, is_after) = match &write.change {
+                Change::Put(raw) => (raw.bytes(), true),
+                Change::Delete => (0, false),
+                Change::Keep => continue,
+            };
+            growth.bytes = growth.bytes.saturating_add(bytes_after).saturating_sub(write.bytes_before);
+            if matches!(shelf, Shelf::Items(_)) {
+                let was_before = write.version_before.is_some();
+                growth.items = growth.items.saturating_add(is_after.into()).saturating_sub(was_before.into());
+            }
+        }
+        growth
+    }
+}
+
+/// What a limit leaves.
+fn room(limit: u64, used: u64) -> i64 {
+    i64::try_from(limit.saturating_sub(used)).unwrap_or(i64::MAX)
+}
+
+impl Admission {
+    /// Which window to try next, seeing the meter as it was when the condition failed; or which quota is used up.
+    pub(super) async fn next_window(
+        &self,
+        plan: &Plan,
+        meter: &Meter,
+        now: Moment,
+    ) -> Result<Window, Problem> {
+        let limits = plan.limits;
+        let quota = |kind, limit, used, at_s: i64| {
+            let in_s = u64::try_from(at_s.saturating_sub(now.seconds())).unwrap_or(1).max(1);
+            Quota { kind, limit, used, resets: Some(Reset { at_s, in_s }) }
+        };
+        let reached = if meter.calls >= limits.calls_month {
+            quota("tool_calls_month", limits.calls_month, meter.calls, now.next_month_s())
+        } else if meter.minute >= now.minute() && meter.minute_calls >= limits.calls_minute {
+            let at_s = meter.minute.saturating_add(1).saturating_mul(60);
+            quota("tool_calls_minute", limits.calls_minute, meter.minute_calls, at_s)
+        } else if meter.minute >= now.minute() {
+            // Another instance opened this minute, or its clock is a little ahead: its minute counts.
+            return Ok(Window::Running(meter.minute));
+        } else {
+            return Ok(Window::Opened);
+        };
+        self.refuse_quota(reached).await
+    }
+
+    /// Whether what is kept may grow so much, seeing what there is.
+    pub(super) async fn check_growth(
+        &self,
+        plan: &Plan,
+        growth: &Growth,
+        stock: Stock,
+    ) -> Result<(), Problem> {
+        let limits = plan.limits;
+        let reached = if growth.bytes > 0 && growth.bytes > room(limits.storage_bytes, stock.bytes) {
+            Quota { kind: "storage_bytes", limit: limits.storage_bytes, used: stock.bytes, resets: None }
+        } else if growth.items > 0 && growth.items > room(limits.items, stock.items) {
+            Quota { kind: "items", limit: limits.items, used: stock.items, resets: None }
+        } else {
+            return Ok(());
+        };
+        self.refuse_quota(reached).await
+    }
+}

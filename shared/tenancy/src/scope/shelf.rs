@@ -1,0 +1,212 @@
+//! One shelf of a tenant: documents read, listed and staged, before anybody looks at their types.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+
+use super::{
+    Room,
+    query::{Direction, Edge, Listing, Query},
+};
+use crate::{
+    Problem,
+    aws::store_problem,
+    crypto::Purpose,
+    key::{Family, ItemId, Shelf},
+    record::{Prepared, Raw},
+};
+
+/// Documents in one page of a listing.
+pub const PAGE_MAX: u32 = 100;
+/// Documents in one batch. Source: BatchGetItem's own limit.
+pub const BATCH_MAX: usize = 100;
+/// Turns of a batch whose keys are not all answered.
+const BATCH_ATTEMPTS_MAX: u32 = 6;
+
+type Item = HashMap<String, AttributeValue>;
+
+/// A shelf of one tenant, and what one of its documents is called.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OnShelf<'s> {
+    pub(crate) room: &'s Room,
+    pub(crate) shelf: &'s Shelf,
+    pub(crate) kind: &'static str,
+    pub(crate) indexes: &'s [&'static str],
+}
+
+/// A page before its types are looked at.
+pub(crate) struct RawPage {
+    pub(crate) raws: Vec<Raw>,
+    pub(crate) next_cursor: Option<String>,
+}
+
+impl OnShelf<'_> {
+    /// The document of this id, as it will be.
+    pub(crate) async fn find(&self, id: &ItemId) -> Result<Option<Raw>, Problem> {
+        if let Some(staged) = self.room.staged().find(self.shelf, id) {
+            return Ok(staged);
+        }
+        let reply = self
+            .room
+            .store
+            .client
+            .get_item()
+            .table_name(&*self.room.table)
+            .set_key(Some(self.key(id)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|err| store_problem("reading a record", err))?;
+        reply.item.as_ref().map(Raw::read).transpose()
+    }
+
+    pub(crate) async fn get(&self, id: &ItemId) -> Result<Raw, Problem> {
+        self.find(id).await?.ok_or(Problem::NotFound { kind: self.kind })
+    }
+
+    /// The documents of these ids in their order, as they will be; `None` for one that is not there.
+    pub(crate) async fn find_many(&self, ids: &[ItemId]) -> Result<Vec<Option<Raw>>, Problem> {
+        if ids.len() > BATCH_MAX {
+            let detail = format!("ids: {} of at most {BATCH_MAX}", ids.len());
+            return Err(Problem::Invalid { detail });
+        }
+        let mut found: HashMap<ItemId, Option<Raw>> = HashMap::new();
+        {
+            let staged = self.room.staged();
+            found.extend(ids.iter().filter_map(|id| Some((id.clone(), staged.find(self.shelf, id)?))));
+        }
+        let mut asked: Vec<ItemId> = ids.iter().filter(|id| !found.contains_key(*id)).cloned().collect();
+        asked.sort();
+        asked.dedup();
+        for item in self.batch(asked.iter().map(|id| self.key(id)).collect()).await? {
+            let raw = Raw::read(&item)?;
+            found.insert(raw.id.clone(), Some(raw));
+        }
+        Ok(ids.iter().map(|id| found.get(id).cloned().flatten()).collect())
+    }
+
+    /// Asks until every key is answered: DynamoDB may answer some and leave the others to be asked again.
+    async fn batch(&self, mut keys: Vec<Item>) -> Result<Vec<Item>, Problem> {
+        const DOING: &str = "reading records";
+        let table = &*self.room.table;
+        let mut items = Vec::with_capacity(keys.len());
+        for attempt in 0..BATCH_ATTEMPTS_MAX {
+            if keys.is_empty() {
+                return Ok(items);
+            }
+            if attempt > 0 {
+                let pause_ms = 10_u64.saturating_mul(1 << attempt);
+                tokio::time::sleep(std::time::Duration::from_millis(pause_ms)).await;
+            }
+            let asked = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+            let asked = asked.map_err(|err| Problem::internal(DOING, err))?;
+            let request = self.room.store.client.batch_get_item().request_items(table, asked);
+            let reply = request.send().await.map_err(|err| store_problem(DOING, err))?;
+            items.extend(reply.responses.unwrap_or_default().remove(table).unwrap_or_default());
+            let left = reply.unprocessed_keys.unwrap_or_default().remove(table);
+            keys = left.map(|left| left.keys).unwrap_or_default();
+        }
+        if keys.is_empty() { Ok(items) } else { Err(Problem::Unavailable { doing: DOING, source: None }) }
+    }
+
+    /// A page of the shelf, in the order that is asked for.
+    pub(crate) async fn page(&self, query: &Query<'_>) -> Result<RawPage, Problem> {
+        if !(1..=PAGE_MAX).contains(&query.limit) {
+            return Err(Problem::Invalid { detail: format!("limit: {} of 1 to {PAGE_MAX}", query.limit) });
+        }
+        let Self { room, shelf, .. } = *self;
+        let listing = Listing::read(room, shelf, self.indexes, query.order)?;
+        let context = listing.context(query.direction);
+        let after = match query.cursor {
+            Some(sealed) => Some(self.open_cursor(&context, sealed).await?),
+            None => None,
+        };
+        let mut request = listing
+            .request(room)
+            .limit(i32::try_from(query.limit).unwrap_or(1))
+            .scan_index_forward(query.direction == Direction::Ascending);
+        if let Some(after) = &after {
+            request = request.set_exclusive_start_key(Some(listing.start(room, shelf, after)));
+        }
+        let reply = request.send().await.map_err(|err| store_problem("listing records", err))?;
+        let mut page = Vec::with_capacity(reply.count().try_into().unwrap_or_default());
+        for item in reply.items() {
+            let raw = Raw::read(item)?;
+            page.push((listing.place_of(item, &raw)?, raw));
+        }
+        let last = match &reply.last_evaluated_key {
+            Some(_) => page.last().map(|(edge, _)| edge.clone()),
+            None => None,
+        };
+        let within = |edge: &Edge| query.direction.between(after.as_ref(), edge, last.as_ref());
+        let mut raws = room.staged().overlay(shelf, page, |raw| listing.place(raw), within);
+        if query.direction == Direction::Descending {
+            raws.reverse();
+        }
+        let next_cursor = match last {
+            Some(edge) => {
+                let text = edge.text();
+                Some(room.sealer.seal(Purpose::Cursor, &room.tenant, &context, &text).await?)
+            }
+            None => None,
+        };
+        Ok(RawPage { raws, next_cursor })
+    }
+
+    async fn open_cursor(&self, context: &str, sealed: &str) -> Result<Edge, Problem> {
+        let room = self.room;
+        let opened = room.sealer.open_seal(Purpose::Cursor, &room.tenant, context, sealed).await?;
+        opened
+            .ok()
+            .and_then(|text| Edge::read(&text))
+            .ok_or_else(|| Problem::Invalid { detail: "cursor: not one of this listing".to_owned() })
+    }
+
+    /// Stages a new document.
+    pub(crate) fn create(&self, id: ItemId, prepared: Prepared) -> Result<Raw, Problem> {
+        let now = self.room.clock.now().rfc3339();
+        let raw = Raw { id, version: 1, created: now.clone(), updated: now, prepared };
+        self.room.staged().create(self.shelf, raw.clone())?;
+        Ok(raw)
+    }
+
+    /// Stages a new state of a document whose version was seen.
+    pub(crate) async fn replace(&self, id: &ItemId, seen: u64, prepared: Prepared) -> Result<Raw, Problem> {
+        let old = self.get_seen(id, seen).await?;
+        let updated = self.room.clock.now().rfc3339();
+        self.room.staged().replace(self.shelf, &old, Raw { updated, prepared, ..old.clone() })
+    }
+
+    /// Stages the end of a document, of the version that was seen if one was, and gives it back.
+    pub(crate) async fn delete(&self, id: &ItemId, seen: Option<u64>) -> Result<Raw, Problem> {
+        let old = match seen {
+            Some(seen) => self.get_seen(id, seen).await?,
+            None => self.get(id).await?,
+        };
+        self.room.staged().delete(self.shelf, &old)?;
+        Ok(old)
+    }
+
+    /// Reads a document and makes its state a condition of the commit.
+    pub(crate) async fn rely(&self, id: &ItemId) -> Result<Option<Raw>, Problem> {
+        let found = self.find(id).await?;
+        self.room.staged().rely(self.shelf, id, found.as_ref())?;
+        Ok(found)
+    }
+
+    async fn get_seen(&self, id: &ItemId, seen: u64) -> Result<Raw, Problem> {
+        let old = self.get(id).await?;
+        if old.version == seen {
+            return Ok(old);
+        }
+        let detail = format!("the {} has version {}, not {seen}", self.kind, old.version);
+        Err(Problem::Conflict { detail })
+    }
+
+    fn key(&self, id: &ItemId) -> Item {
+        HashMap::from([
+            ("pk".to_owned(), AttributeValue::S(Family::Shelf(self.shelf).of(&self.room.tenant))),
+            ("sk".to_owned(), AttributeValue::S(id.to_string())),
+        ])
+    }
+}
