@@ -15,6 +15,8 @@ use crate::telemetry;
 
 /// When a client may try again what was unavailable.
 const RETRY_AFTER_S: u64 = 2;
+/// When a client may try again what a move does not let it do.
+const MOVED_AFTER_S: u64 = 60;
 
 /// An HTTP reply. Its `Debug` shows neither headers nor body.
 #[derive(Clone)]
@@ -78,6 +80,7 @@ impl Reply {
                 None => reply,
             },
             Problem::Unavailable { .. } => reply.with(header::RETRY_AFTER, RETRY_AFTER_S.into()),
+            Problem::Moving => reply.with(header::RETRY_AFTER, MOVED_AFTER_S.into()),
             _ => reply,
         }
     }

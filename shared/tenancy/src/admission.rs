@@ -14,7 +14,7 @@ use crate::{
     clock::Moment,
     crypto::{Purpose, Ring, random_bits, sha256},
     key::Family,
-    plan::Plan,
+    plan::{Moving, Plan},
     problem::Quota,
     scope::{Room, TenantScope},
     tenant::{Status, TenantId},
@@ -208,6 +208,7 @@ impl Admission {
         self.check_result(outcome)?;
         let growth = Growth::of(&writes);
         let mut plan = self.room.plan.clone();
+        check_moving(&plan, outcome)?;
         self.check_growth(&plan, &growth, Stock::default()).await?;
         let mut window = Window::Opened;
         let mut refreshed = false;
@@ -229,6 +230,7 @@ impl Admission {
                 Err(Cancelled::Plan) if !refreshed => {
                     refreshed = true;
                     plan = self.newer_plan().await?;
+                    check_moving(&plan, outcome)?;
                     if !plan.promises_as(&self.room.plan) {
                         return self.again(plan);
                     }
@@ -329,6 +331,14 @@ impl Admission {
             return Err(Problem::IdempotencyMismatch);
         }
         Ok(Committed::Before(text("result").cloned()))
+    }
+}
+
+/// A move lets calls read until it closes; then it lets none in.
+fn check_moving(plan: &Plan, outcome: Outcome<'_>) -> Result<(), Problem> {
+    match (plan.moving, outcome) {
+        (Some(Moving::Closed), _) | (Some(Moving::Copying), Outcome::Done { .. }) => Err(Problem::Moving),
+        _ => Ok(()),
     }
 }
 

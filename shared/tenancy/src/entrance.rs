@@ -23,7 +23,6 @@ use crate::{
 pub struct Entrance {
     vendor: Vendor,
     sealer: Arc<Sealer>,
-    table: Arc<str>,
     clock: Clock,
     plans: Plans,
 }
@@ -49,7 +48,7 @@ pub async fn start_entrance(config: Config) -> Result<(Resolver, Entrance), Prob
     let fetch = Fetch::new(&config);
     let invoker = Invoker::new(fetch, &aws.sdk, &config.region, setting(&config, "VEND_FUNCTION")?)?;
     let secret_id = setting(&config, "SEALING_SECRET")?.to_owned();
-    let table: Arc<str> = setting(&config, "DATA_TABLE")?.into();
+    let plans = Plans::new(setting(&config, "DATA_TABLE")?.into());
     let secrets = aws_sdk_secretsmanager::Client::new(&aws.sdk);
     let resolver = resolver(config, &aws, Freshness::Remembered)?;
     let (warmed, (), sealer) =
@@ -57,8 +56,7 @@ pub async fn start_entrance(config: Config) -> Result<(Resolver, Entrance), Prob
     warmed?;
     let vendor =
         Vendor::new(invoker, aws_sdk_dynamodb::config::Builder::from(&aws.sdk).build(), clock.clone());
-    let plans = Plans::new(Arc::clone(&table));
-    Ok((resolver, Entrance { vendor, sealer: Arc::new(sealer?), table, clock, plans }))
+    Ok((resolver, Entrance { vendor, sealer: Arc::new(sealer?), clock, plans }))
 }
 
 /// Starts the one function that may tag sessions.
@@ -100,6 +98,7 @@ impl Entrance {
     ) -> Result<(TenantScope, Admission), Problem> {
         let store = self.vendor.client(&tenant).await?;
         let plan = self.plans.of(&store.client, &tenant.id, tenant.epoch).await?;
+        let table = plan.placement.table(self.plans.table(), &tenant.id);
         let room = Arc::new(Room {
             tenant: tenant.id,
             plan,
@@ -107,7 +106,7 @@ impl Entrance {
             routed_epoch: tenant.epoch,
             caller: tenant.caller,
             store,
-            table: Arc::clone(&self.table),
+            table,
             sealer: Arc::clone(&self.sealer),
             clock: self.clock.clone(),
             staged: std::sync::Mutex::default(),

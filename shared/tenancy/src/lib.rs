@@ -41,7 +41,7 @@ pub use entrance::{Entrance, start_entrance, start_resolver, start_vend};
 pub use evidence::{Bearer, EventKind, Evidence};
 pub use feature::{Feature, Overrides};
 pub use key::{CollectionName, CollectionNameError, ItemId, ItemIdError};
-pub use plan::{Limits, Plan};
+pub use plan::{Limits, Moving, Placement, Plan};
 pub use problem::{Cause, Denial, Problem, Quota, Reset, Unauthenticated};
 pub use profile::Profile;
 pub use record::{INDEXES_MAX, Indexed, RECORD_BYTES_MAX, Record, Stored};

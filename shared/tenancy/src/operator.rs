@@ -17,6 +17,8 @@ use crate::{
     registry::Row,
 };
 
+mod plan;
+
 /// The right to stand above tenants. A search for this name finds every place that does.
 #[derive(Debug)]
 pub struct OperatorAuthority(());
@@ -185,7 +187,7 @@ impl Operator {
         for (issuer, value) in &new.claims {
             items.push(lead(Row::Claim { issuer: issuer.clone(), value: value.clone() })?);
         }
-        items.push(self.plan_row(&id, &Plan::of(new.tier, 1))?);
+        items.push(self.first_plan(&id, &Plan::of(new.tier, 1))?);
         self.commit(items, "the slug or a claim belongs to another tenant").await?;
         Ok(id)
     }
@@ -208,50 +210,10 @@ impl Operator {
         id.ok_or(Problem::NotFound { kind: "tenant" })
     }
 
-    /// Replaces a tenant's plan, in the registry and in the row that every transaction checks. The plan's epoch must
-    /// be one more than the one that is there, so that no two changes meet unseen.
-    ///
-    /// # Errors
-    /// [`Problem::Conflict`] when the epoch is not the next.
-    pub async fn set_plan(&self, id: &TenantId, plan: &Plan) -> Result<(), Problem> {
-        let update = Update::builder()
-            .table_name(&self.registry)
-            .key("pk", text(&Row::Tenant(id.clone()).key()))
-            .update_expression("SET epoch = :epoch, #status = :status, tier = :tier")
-            .condition_expression("epoch = :before")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":epoch", AttributeValue::N(plan.epoch.to_string()))
-            .expression_attribute_values(
-                ":before",
-                AttributeValue::N(plan.epoch.saturating_sub(1).to_string()),
-            )
-            .expression_attribute_values(":status", text(plan.status.word()))
-            .expression_attribute_values(":tier", text(plan.tier.word()))
-            .build()
-            .map_err(fault)?;
-        let put =
-            Put::builder().table_name(&self.data).set_item(Some(plan.item(id))).build().map_err(fault)?;
-        let items = vec![
-            TransactWriteItem::builder().update(update).build(),
-            TransactWriteItem::builder().put(put).build(),
-        ];
-        self.commit(items, "the tenant has changed meanwhile").await
-    }
-
     fn new_row(&self, item: HashMap<String, AttributeValue>) -> Result<TransactWriteItem, Problem> {
         let put = Put::builder()
             .table_name(&self.registry)
             .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .build()
-            .map_err(fault)?;
-        Ok(TransactWriteItem::builder().put(put).build())
-    }
-
-    fn plan_row(&self, id: &TenantId, plan: &Plan) -> Result<TransactWriteItem, Problem> {
-        let put = Put::builder()
-            .table_name(&self.data)
-            .set_item(Some(plan.item(id)))
             .condition_expression("attribute_not_exists(pk)")
             .build()
             .map_err(fault)?;

@@ -1,6 +1,6 @@
 //! What a tenant may use: limits by tier, in a row that only the operator's role can write.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, str::FromStr, sync::Arc};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use moka::future::Cache;
@@ -10,7 +10,7 @@ use crate::{
     aws::store_problem,
     feature::Overrides,
     key::Family,
-    tenant::{Status, TenantId, Tier},
+    tenant::{Status, TenantId, Tier, UnknownWord},
 };
 
 /// A tenant's plan row.
@@ -26,6 +26,70 @@ pub struct Plan {
     pub limits: Limits,
     /// Features that it has, or has not, whatever its tier says.
     pub overrides: Overrides,
+    /// Where its data is.
+    pub placement: Placement,
+    /// Whether its data is on its way to the other placement.
+    pub moving: Option<Moving>,
+}
+
+/// Where a tenant's data is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// `pooled`: in the table of all.
+    Pooled,
+    /// `dedicated`: in a table of its own.
+    Dedicated,
+}
+
+/// How far a move is. Each step begins with a change of the plan, which every call's transaction checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moving {
+    /// `copying`: calls read, and none writes but its charge and audit record.
+    Copying,
+    /// `closed`: no call is served, for as long as what was written while copying takes to be copied.
+    Closed,
+}
+
+impl Placement {
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pooled => "pooled",
+            Self::Dedicated => "dedicated",
+        }
+    }
+
+    /// The table of a tenant's data, where that of all is known.
+    pub(crate) fn table(self, pooled: &Arc<str>, tenant: &TenantId) -> Arc<str> {
+        match self {
+            Self::Pooled => Arc::clone(pooled),
+            Self::Dedicated => format!("{pooled}-{tenant}").into(),
+        }
+    }
+}
+
+impl FromStr for Placement {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        [Self::Pooled, Self::Dedicated].into_iter().find(|one| one.word() == text).ok_or(UnknownWord)
+    }
+}
+
+impl Moving {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Copying => "copying",
+            Self::Closed => "closed",
+        }
+    }
+
+    fn read(attribute: Option<&AttributeValue>) -> Option<Option<Self>> {
+        let Some(attribute) = attribute else { return Some(None) };
+        let word = attribute.as_s().ok()?;
+        [Self::Copying, Self::Closed].into_iter().find(|one| one.word() == word).map(Some)
+    }
 }
 
 /// Plans that an instance remembers.
@@ -57,6 +121,11 @@ pub struct Limits {
 impl Plans {
     pub(crate) fn new(table: Arc<str>) -> Self {
         Self { known: Cache::builder().max_capacity(PLANS_MAX).build(), table }
+    }
+
+    /// The table of all, in which every tenant's plan is.
+    pub(crate) const fn table(&self) -> &Arc<str> {
+        &self.table
     }
 
     /// The plan that is known for this epoch of the registry, else the row.
@@ -113,6 +182,8 @@ impl Plan {
             tier,
             limits: Limits::of(tier),
             overrides: Overrides::default(),
+            placement: Placement::Pooled,
+            moving: None,
         }
     }
 
@@ -124,7 +195,9 @@ impl Plan {
 
     /// Whether a call that began under this plan may end under another, except for its limits.
     pub(crate) fn promises_as(&self, other: &Self) -> bool {
-        self.tier == other.tier && Feature::ALL.iter().all(|&feature| self.has(feature) == other.has(feature))
+        self.tier == other.tier
+            && self.placement == other.placement
+            && Feature::ALL.iter().all(|&feature| self.has(feature) == other.has(feature))
     }
 
     /// The row as the store has it.
@@ -139,6 +212,8 @@ impl Plan {
             ("tier".to_owned(), text(self.tier.word())),
             ("features".to_owned(), self.overrides.attribute()),
         ]);
+        item.insert("placement".to_owned(), text(self.placement.word()));
+        item.extend(self.moving.map(|moving| ("moving".to_owned(), text(moving.word()))));
         item.extend(self.limits.named().map(|(name, limit)| (name.to_owned(), number(limit))));
         item
     }
@@ -158,6 +233,8 @@ impl Plan {
                 members: number("members")?,
             },
             overrides: Overrides::read(item.get("features"))?,
+            placement: text("placement")?.parse().ok()?,
+            moving: Moving::read(item.get("moving"))?,
         })
     }
 
@@ -165,7 +242,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`Problem::Internal`] when there is none: a tenant without a plan is not served.
-    async fn fetch(client: &Client, table: &str, tenant: &TenantId) -> Result<Self, Problem> {
+    pub(crate) async fn fetch(client: &Client, table: &str, tenant: &TenantId) -> Result<Self, Problem> {
         let reply = client
             .get_item()
             .table_name(table)

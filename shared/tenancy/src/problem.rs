@@ -57,6 +57,8 @@ pub enum Problem {
     IdempotencyMismatch,
     /// A quota of the tenant is used up.
     QuotaReached(Box<Quota>),
+    /// The tenant's data is being moved: it can only be read, or not even that for a moment.
+    Moving,
     /// A dependency failed or was too slow; nothing was half done, and a retry may succeed.
     Unavailable {
         /// What was being done.
@@ -208,6 +210,7 @@ impl Problem {
             Self::Conflict { .. } => "conflict",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::QuotaReached(_) => "quota_reached",
+            Self::Moving => "moving",
             Self::Unavailable { .. } => "unavailable",
             Self::Internal { .. } => "internal",
         }
@@ -228,7 +231,7 @@ impl Problem {
             Self::Conflict { .. } => 409,
             Self::IdempotencyMismatch => 422,
             Self::QuotaReached(_) => 429,
-            Self::Unavailable { .. } => 503,
+            Self::Moving | Self::Unavailable { .. } => 503,
             Self::Internal { .. } => 500,
         }
     }
@@ -267,6 +270,9 @@ impl fmt::Display for Problem {
                 tier.word()
             ),
             Self::QuotaReached(quota) => quota.fmt(f),
+            Self::Moving => f.write_str(
+                "this workspace is being moved, and can only be read until that is done; try again in some minutes",
+            ),
             Self::Unavailable { .. } => f.write_str("temporarily unavailable; try again"),
             Self::Internal { .. } => f.write_str("internal error"),
         }

@@ -49,6 +49,7 @@ pub(crate) struct Room {
     pub(crate) routed_epoch: u64,
     pub(crate) caller: Caller,
     pub(crate) store: Arc<Kept>,
+    // INVARIANT: the table of `plan`'s placement.
     pub(crate) table: Arc<str>,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) clock: Clock,
@@ -80,13 +81,13 @@ impl Room {
     /// The same room for another attempt or another part of a call, with nothing staged.
     pub(crate) fn emptied(&self, plan: Plan) -> Self {
         Self {
+            table: plan.placement.table(self.plans.table(), &self.tenant),
             tenant: self.tenant.clone(),
             plan,
             plans: self.plans.clone(),
             routed_epoch: self.routed_epoch,
             caller: self.caller.clone(),
             store: Arc::clone(&self.store),
-            table: Arc::clone(&self.table),
             sealer: Arc::clone(&self.sealer),
             clock: self.clock.clone(),
             staged: Mutex::default(),

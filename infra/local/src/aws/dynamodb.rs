@@ -1,6 +1,11 @@
 //! DynamoDB: `dynoxide` for what it does, and what each call needs to be allowed.
 
-use std::{collections::BTreeMap, fs, mem, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs, mem,
+    path::Path,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
 
 use dynoxide::{Database, DynoxideError};
 use serde::{Serialize, de::DeserializeOwned};
@@ -21,12 +26,17 @@ mod tests;
 /// The store.
 pub struct Dynamo {
     database: Database,
-    tables: BTreeMap<String, Shape>,
+    tables: Arc<RwLock<Tables>>,
+    /// What the ARN of a table begins with.
+    arn_prefix: String,
 }
+
+/// By name.
+type Tables = BTreeMap<String, Arc<Shape>>;
 
 impl std::fmt::Debug for Dynamo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Dynamo").field("tables", &self.tables.keys()).finish_non_exhaustive()
+        f.debug_struct("Dynamo").field("tables", &self.shapes().keys()).finish_non_exhaustive()
     }
 }
 
@@ -68,11 +78,8 @@ impl Dynamo {
         .map_err(|err| err.to_string())?;
         let mut shapes = BTreeMap::new();
         for table in tables {
-            let mut create = table.create.clone();
-            if let Some(create) = create.as_object_mut() {
-                create.retain(|name, _| !NOT_HERE.contains(&name.as_str()));
-            }
-            let request = serde_json::from_value(create).map_err(|err| format!("{}: {err}", table.name))?;
+            let request = serde_json::from_value(without_what_is_not_here(table.create.clone()))
+                .map_err(|err| format!("{}: {err}", table.name))?;
             match database.create_table(request) {
                 Ok(_) => {}
                 // It was kept by an earlier run.
@@ -82,12 +89,24 @@ impl Dynamo {
             let wanted = shape(&table.arn, &table.create)
                 .ok_or_else(|| format!("{}: the key schema is not understood", table.name))?;
             // Authorisation goes by the template's keys, so a kept table with other keys would be a way around it.
-            if kept(&database, table)? != wanted {
+            if kept(&database, &table.name, &table.arn)? != wanted {
                 return Err(format!("{}: the kept table has other keys than the template's", table.name));
             }
-            shapes.insert(table.name.clone(), wanted);
+            shapes.insert(table.name.clone(), Arc::new(wanted));
         }
-        Ok(Self { database, tables: shapes })
+        let arn = tables.first().map(|table| table.arn.as_str()).unwrap_or_default();
+        let arn_prefix = arn.rsplit_once('/').map(|(prefix, _)| format!("{prefix}/")).unwrap_or_default();
+        for name in names(&database)? {
+            if !shapes.contains_key(&name) {
+                let shape = kept(&database, &name, &format!("{arn_prefix}{name}"))?;
+                shapes.insert(name, Arc::new(shape));
+            }
+        }
+        Ok(Self { database, tables: Arc::new(RwLock::new(shapes)), arn_prefix })
+    }
+
+    fn shapes(&self) -> RwLockReadGuard<'_, Tables> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What this call needs to be allowed.
@@ -101,18 +120,25 @@ impl Dynamo {
     /// Does it.
     pub async fn serve(&self, operation: &str, mut body: Value) -> Reply {
         self.name_tables(&mut body);
-        let database = self.database.clone();
-        let operation = operation.to_owned();
+        let (database, tables) = (self.database.clone(), Arc::clone(&self.tables));
+        let (operation, arn_prefix) = (operation.to_owned(), self.arn_prefix.clone());
         // SQLite blocks its thread; the door's other calls go on.
-        let served = tokio::task::spawn_blocking(move || dispatch(&database, &operation, body)).await;
+        let served = tokio::task::spawn_blocking(move || match operation.as_str() {
+            "CreateTable" | "DeleteTable" => {
+                let mut tables = tables.write().unwrap_or_else(PoisonError::into_inner);
+                change_tables(&database, &mut tables, &arn_prefix, &operation, body)
+            }
+            _ => dispatch(&database, &operation, body),
+        })
+        .await;
         served.unwrap_or_else(|_panic| Reply::fault("InternalServerError"))
     }
 
     /// The store knows tables by name only, and a caller may name them by ARN.
     fn name_tables(&self, body: &mut Value) {
-        let name = |given: &str| {
-            self.tables.iter().find(|(_, shape)| shape.arn == given).map(|(name, _)| name.clone())
-        };
+        let tables = self.shapes();
+        let name =
+            |given: &str| tables.iter().find(|(_, shape)| shape.arn == given).map(|(name, _)| name.clone());
         let rename = |members: &mut Value| {
             if let Some(given) = members.get_mut("TableName")
                 && let Some(name) = given.as_str().and_then(name)
@@ -136,12 +162,52 @@ impl Dynamo {
         }
     }
 
-    fn table(&self, name: &str) -> Result<&Shape, Malformed> {
-        self.tables
-            .get(name)
-            .or_else(|| self.tables.values().find(|shape| shape.arn == name))
-            .ok_or_else(|| Malformed(format!("there is no table {name}")))
+    fn table(&self, name: &str) -> Result<Arc<Shape>, Malformed> {
+        let tables = self.shapes();
+        let found = tables.get(name).or_else(|| tables.values().find(|shape| shape.arn == name));
+        found.cloned().ok_or_else(|| Malformed(format!("there is no table {name}")))
     }
+}
+
+/// Makes or removes a table, with what must be known of it to authorise calls.
+fn change_tables(
+    database: &Database,
+    tables: &mut RwLockWriteGuard<'_, Tables>,
+    arn_prefix: &str,
+    operation: &str,
+    body: Value,
+) -> Reply {
+    let name = body.get("TableName").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if operation == "DeleteTable" {
+        let reply = run(body, |request| database.delete_table(request));
+        if reply.status == 200 {
+            tables.remove(&name);
+        }
+        return reply;
+    }
+    let Some(shape) = shape(&format!("{arn_prefix}{name}"), &body) else {
+        return Reply::refused("ValidationException", "the key schema is not understood");
+    };
+    let reply = run(without_what_is_not_here(body), |request| database.create_table(request));
+    if reply.status == 200 {
+        tables.insert(name, Arc::new(shape));
+    }
+    reply
+}
+
+fn without_what_is_not_here(mut create: Value) -> Value {
+    if let Some(create) = create.as_object_mut() {
+        create.retain(|name, _| !NOT_HERE.contains(&name.as_str()));
+    }
+    create
+}
+
+fn names(database: &Database) -> Result<Vec<String>, String> {
+    let request = serde_json::from_value(json!({})).map_err(|err| err.to_string())?;
+    let listed = database.list_tables(request).map_err(|err| err.to_string())?;
+    let listed = serde_json::to_value(listed).map_err(|err| err.to_string())?;
+    let names = listed.get("TableNames").and_then(Value::as_array).into_iter().flatten();
+    Ok(names.filter_map(Value::as_str).map(str::to_owned).collect())
 }
 
 fn dispatch(database: &Database, operation: &str, body: Value) -> Reply {
@@ -184,14 +250,14 @@ where
     }
 }
 
-fn kept(database: &Database, table: &Table) -> Result<Shape, String> {
-    let wrong = |err: &dyn std::fmt::Display| format!("{}: {err}", table.name);
-    let request = serde_json::from_value(json!({ "TableName": table.name })).map_err(|err| wrong(&err))?;
+fn kept(database: &Database, name: &str, arn: &str) -> Result<Shape, String> {
+    let wrong = |err: &dyn std::fmt::Display| format!("{name}: {err}");
+    let request = serde_json::from_value(json!({ "TableName": name })).map_err(|err| wrong(&err))?;
     let described = database.describe_table(request).map_err(|err| wrong(&err))?;
     let described = serde_json::to_value(described).map_err(|err| wrong(&err))?;
     described
         .get("Table")
-        .and_then(|described| shape(&table.arn, described))
+        .and_then(|described| shape(arn, described))
         .ok_or_else(|| wrong(&"the kept table is not understood"))
 }
 

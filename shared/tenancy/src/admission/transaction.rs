@@ -125,7 +125,7 @@ impl Transaction<'_> {
 
     fn plan(&self) -> Result<TransactWriteItem, Problem> {
         let check = ConditionCheck::builder()
-            .table_name(&*self.admission.room.table)
+            .table_name(&**self.admission.room.plans.table())
             .key("pk", text(&Family::Plan.of(&self.admission.room.tenant)))
             .key("sk", text("PLAN"))
             .condition_expression("epoch = :epoch AND #status = :active")

@@ -36,6 +36,17 @@ const PAGE: &[&str] = &[
 const QUERY: &[&str] = &["KeyConditionExpression", "ScanIndexForward"];
 const SCAN: &[&str] = &["Segment", "TotalSegments"];
 
+/// Those of a new table. Tags are left out: each would need a right of its own.
+const CREATE: &[&str] = &[
+    "TableName",
+    "AttributeDefinitions",
+    "KeySchema",
+    "BillingMode",
+    "GlobalSecondaryIndexes",
+    "DeletionProtectionEnabled",
+    "StreamSpecification",
+];
+
 /// Members whose attributes count as touched.
 const EXPRESSIONS: [&str; 5] = [
     "ConditionExpression",
@@ -62,8 +73,33 @@ pub(super) fn needs(dynamo: &Dynamo, operation: &str, body: &Value) -> Result<Ve
             let (action, resource) = ("dynamodb:DescribeTable".to_owned(), shape.arn.clone());
             Ok(vec![Need { action, resource, context: Context::default() }])
         }
+        "CreateTable" => {
+            let members = known(body, &[CREATE])?;
+            let resource = format!("{}{}", dynamo.arn_prefix, table_name(members)?);
+            Ok(vec![Need {
+                action: "dynamodb:CreateTable".to_owned(),
+                resource,
+                context: Context::default(),
+            }])
+        }
+        "DeleteTable" => {
+            let shape = dynamo.table(table_name(known(body, &[&["TableName"]])?)?)?;
+            let resource = shape.arn.clone();
+            Ok(vec![Need {
+                action: "dynamodb:DeleteTable".to_owned(),
+                resource,
+                context: Context::default(),
+            }])
+        }
         _ => Err(Malformed(format!("{operation} is not an operation of this store"))),
     }
+}
+
+/// A name and no ARN, so that what is authorised is what is made. Source: TableName, 3 to 255 of `a-z A-Z 0-9 _ - .`
+fn table_name(members: &Object) -> Result<&str, Malformed> {
+    let name = text(members, "TableName")?;
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+    if plain { Ok(name) } else { Err(wrong("TableName")) }
 }
 
 /// An action on one item, whose members are known to be its own.
