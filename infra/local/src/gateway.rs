@@ -179,6 +179,7 @@ impl Edge {
         let api = &self.stack.api;
         let (mut reply, ids) = match read {
             Ok(request) => {
+                let request = request.seen_by(api.kind);
                 let answer = self.answer(&request).await;
                 let refused = |refusal: Refusal| refusal.reply(api, &request.ids, Some(&request));
                 (answer.unwrap_or_else(refused), request.ids)

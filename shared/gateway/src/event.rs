@@ -1,6 +1,7 @@
 //! The check of a raw event, which stands before every conversion: what passes it cannot make `lambda_http` panic.
 
 mod headers;
+mod parameters;
 mod raw;
 #[cfg(test)]
 pub(crate) mod tests;

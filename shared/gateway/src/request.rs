@@ -1,6 +1,6 @@
 //! A request whose event has passed the check.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
@@ -26,6 +26,10 @@ pub struct Request {
     pub route: String,
     /// The path as the client sent it, which decides nothing.
     pub path: String,
+    /// What the variables of the route stand for, decoded; without `tenant`, which is evidence.
+    pub parameters: BTreeMap<String, String>,
+    /// The query, decoded, each name once; or what is wrong with it, for a handler that reads it.
+    pub query: Result<BTreeMap<String, String>, &'static str>,
     /// The headers without `Authorization` and `Cookie`: the token is in the evidence only, and cookies are never read.
     pub headers: HeaderMap,
     /// At most 1 MiB.
@@ -47,6 +51,7 @@ impl Request {
         if event.asks_an_authorizer() {
             return Err(Refusal::Malformed("the event is for an authorizer"));
         }
+        let parameters = event.parameters(&checked.route)?;
         let (parts, body) = convert(event.kind, text)?.into_parts();
         let Checked { evidence, bearer_denial, method, route, path, request_id, origin } = checked;
         let mut headers = parts.headers;
@@ -58,6 +63,8 @@ impl Request {
             method,
             route,
             path,
+            parameters,
+            query: event.query(),
             headers,
             body: match body {
                 Body::Text(text) => text.into(),

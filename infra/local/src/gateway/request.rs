@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Incoming};
+use percent_encoding::percent_decode_str;
 use time::OffsetDateTime;
 use time::macros::format_description;
 use tokio::time::timeout;
@@ -16,6 +17,7 @@ use uuid::Uuid;
 use crate::gateway::head::Headers;
 use crate::gateway::refusal::Kind;
 use crate::lambda;
+use crate::template::ApiKind;
 
 /// Request line and headers together. Source: the quotas of REST and HTTP APIs.
 const HEAD_BYTES_MAX: usize = 10_240;
@@ -77,7 +79,7 @@ pub(super) struct Ends {
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) method: String,
-    /// As sent, not decoded.
+    /// As sent to a REST API; decoded by an HTTP API, see [`Request::seen_by`].
     pub(super) path: String,
     /// As sent, without the question mark.
     pub(super) query: String,
@@ -122,6 +124,18 @@ impl Request {
         let source_ip = ends.client.ip().to_string();
         let time = OffsetDateTime::now_utc();
         Ok(Self { method, path, query, domain, headers, body, protocol, source_ip, time, ids })
+    }
+
+    /// The request as this kind of API sees it. A REST API finds its route by the path as it was sent, and hands that on
+    /// with its parameters. An HTTP API decodes the path first, and what then follows a question mark is lost.
+    /// Source: "Create routes for HTTP APIs", and the events in aws/aws-sam-cli#771, fastify/aws-lambda-fastify#169
+    /// and middleapi/standard-server#93.
+    pub(super) fn seen_by(mut self, kind: ApiKind) -> Self {
+        if kind == ApiKind::Http {
+            let decoded = percent_decode_str(&self.path).decode_utf8_lossy();
+            self.path = decoded.split('?').next().unwrap_or_default().to_owned();
+        }
+        self
     }
 
     /// Every value of a header, in order.

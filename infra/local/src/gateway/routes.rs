@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use percent_encoding::percent_decode_str;
-
 use crate::template::{Api, ApiKind, Route};
 
 /// An HTTP API's route for everything that has no route of its own.
@@ -27,7 +25,7 @@ pub(super) struct Matched<'a> {
     pub(super) route: &'a Route,
     /// The route's place in the list.
     pub(super) index: usize,
-    /// Percent-decoded.
+    /// In the letters of the path.
     pub(super) parameters: BTreeMap<String, String>,
 }
 
@@ -75,7 +73,7 @@ fn fit(route: &str, path: &str) -> Option<(Vec<Fit>, BTreeMap<String, String>)> 
         let variable = segment.strip_prefix('{').and_then(|inner| inner.strip_suffix('}'));
         if let Some(name) = variable.and_then(|name| name.strip_suffix('+')) {
             fits.push(Fit::Greedy);
-            parameters.insert(name.to_owned(), decoded(rest)?);
+            parameters.insert(name.to_owned(), filled(rest)?);
             return Some((fits, parameters));
         }
         let (value, after) = rest.split_once('/').map_or((rest, None), |(value, after)| (value, Some(after)));
@@ -83,7 +81,7 @@ fn fit(route: &str, path: &str) -> Option<(Vec<Fit>, BTreeMap<String, String>)> 
         match variable {
             Some(name) => {
                 fits.push(Fit::Parameter);
-                parameters.insert(name.to_owned(), decoded(value)?);
+                parameters.insert(name.to_owned(), filled(value)?);
             }
             None if segment == value => fits.push(Fit::Exact),
             None => return None,
@@ -92,8 +90,8 @@ fn fit(route: &str, path: &str) -> Option<(Vec<Fit>, BTreeMap<String, String>)> 
     left.is_none().then_some((fits, parameters))
 }
 
-fn decoded(value: &str) -> Option<String> {
-    (!value.is_empty()).then(|| percent_decode_str(value).decode_utf8_lossy().into_owned())
+fn filled(value: &str) -> Option<String> {
+    (!value.is_empty()).then(|| value.to_owned())
 }
 
 #[cfg(test)]
@@ -165,10 +163,10 @@ mod tests {
     }
 
     #[test]
-    fn variables_are_decoded() {
+    fn variables_stand_for_what_the_path_has() {
         let api = api(ApiKind::Rest, &ROUTES);
         let matched = find(&api, "POST", "/a%2Fb%zz/mcp").unwrap();
-        assert_eq!(matched.parameters["tenant"], "a/b%zz");
-        assert_eq!(find(&api, "GET", "/.well-known/x/y%20z").unwrap().parameters["proxy"], "x/y z");
+        assert_eq!(matched.parameters["tenant"], "a%2Fb%zz");
+        assert_eq!(find(&api, "GET", "/.well-known/x/y%20z").unwrap().parameters["proxy"], "x/y%20z");
     }
 }

@@ -1,4 +1,5 @@
 mod hostile;
+mod parameters;
 mod properties;
 
 use std::time::SystemTime;

@@ -12,7 +12,7 @@ async fn the_event_is_that_of_an_http_api() {
     let event = answer.event();
     assert_eq!(event["version"], "2.0");
     assert_eq!(event["routeKey"], "ANY /.well-known/{proxy+}");
-    assert_eq!(event["rawPath"], "/.well-known/a/b%20c");
+    assert_eq!(event["rawPath"], "/.well-known/a/b c");
     assert_eq!(event["rawQueryString"], "q=1&q=2");
     assert_eq!(event["queryStringParameters"], json!({ "q": "1,2" }));
     assert_eq!(event["pathParameters"], json!({ "proxy": "a/b c" }));
@@ -28,10 +28,29 @@ async fn the_event_is_that_of_an_http_api() {
     assert_eq!(context["authorizer"], Value::Null);
     assert_eq!(context["requestId"], answer.header("apigw-requestid").unwrap());
     let http = json!({
-        "method": "POST", "path": "/.well-known/a/b%20c", "protocol": "HTTP/1.1",
+        "method": "POST", "path": "/.well-known/a/b c", "protocol": "HTTP/1.1",
         "sourceIp": "127.0.0.1", "userAgent": "me",
     });
     assert_eq!(context["http"], http);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn the_route_is_that_of_the_decoded_path() {
+    let running = Running::new(http_api()).await;
+    for (path, proxy) in [("a%2Fb", "a/b"), ("a%252Fb", "a%2Fb"), ("a%3Fb", "a"), ("a%ffb", "a\u{fffd}b")] {
+        let head = format!("POST /.well-known/{path}?q=%20 HTTP/1.1\r\nHost: localhost");
+        let event = running.ask(&head, "").await.event();
+        assert_eq!(event["pathParameters"], json!({ "proxy": proxy }), "{path}");
+        assert_eq!(event["rawPath"], format!("/.well-known/{proxy}"));
+        assert_eq!(event["rawQueryString"], "q=%20");
+    }
+    let encoded = running.ask("POST /%6fpen HTTP/1.1\r\nHost: localhost", "").await.event();
+    assert_eq!(encoded["routeKey"], "POST /open");
+    running.stop().await;
+    let running = Running::new(rest_api()).await;
+    let encoded = running.ask("POST /%6fpen HTTP/1.1\r\nHost: localhost", "").await;
+    assert_ne!(encoded.status, 200);
     running.stop().await;
 }
 

@@ -39,7 +39,7 @@ async fn the_event_is_that_of_a_rest_api() {
     assert_eq!(event["httpMethod"], "POST");
     assert_eq!(event["queryStringParameters"], json!({ "q": "2", "e": " " }));
     assert_eq!(event["multiValueQueryStringParameters"], json!({ "q": ["1", "2"], "e": [" "] }));
-    assert_eq!(event["pathParameters"], json!({ "tenant": "a b" }));
+    assert_eq!(event["pathParameters"], json!({ "tenant": "a%20b" }));
     assert_eq!(event["stageVariables"], Value::Null);
     assert_eq!(event["body"], r#"{"a":1}"#);
     assert_eq!(event["isBase64Encoded"], false);
