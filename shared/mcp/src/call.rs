@@ -12,7 +12,6 @@ use crate::{
     entry::{self, Done, Entry, Prepared},
     era::Era,
     exchange::{Asked, Exchange},
-    json,
     message::Id,
     outcome::{Ended, Outcome, OutcomeKind},
     reply::{Accepted, Fault, Reply},
@@ -248,7 +247,7 @@ impl<'s, C: Send + 'static, E: Send + 'static> Call<'s, C, E> {
         }
         let uri = request.params.get("uri").and_then(Value::as_str).map(str::to_owned);
         let call = json!({ "method": method.word(), "name": entry.name, "arguments": arguments });
-        let canonical = json::canonical(&call)?;
+        let canonical = insula_json::canonical(&call)?;
         let asked = Asked {
             capabilities: request.client.capabilities,
             responses: talk.responses,

@@ -17,7 +17,6 @@ mod entry;
 mod era;
 mod exchange;
 mod header;
-mod json;
 mod message;
 mod outcome;
 mod reply;

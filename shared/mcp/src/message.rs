@@ -3,10 +3,12 @@
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
-use crate::{json, reply::Fault};
+use crate::reply::Fault;
 
 const ID_BYTES_MAX: usize = 256;
 const METHOD_BYTES_MAX: usize = 128;
+/// Arrays and objects inside one another, at most.
+const DEPTH_MAX: usize = 64;
 
 /// The id of a request: a string of at most 256 bytes or an integer. Null, which JSON-RPC discourages, and
 /// fractions, which do not compare equal after a round trip, are refused. Source: MCP, "Requests".
@@ -34,7 +36,8 @@ pub(crate) struct Unreadable {
 
 impl Message {
     pub(crate) fn read(body: &[u8]) -> Result<Message, Unreadable> {
-        let value = json::parse(body).map_err(|why| Unreadable { id: None, fault: Fault::parse(why) })?;
+        let value = insula_json::parse(body, DEPTH_MAX)
+            .map_err(|err| Unreadable { id: None, fault: Fault::parse(format!("the body is {err}")) })?;
         let mut members = match value {
             Value::Object(members) => members,
             Value::Array(_) => {

@@ -3,11 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error as _, MapAccess, Visitor},
-};
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::{
     Bearer, Denial,
@@ -19,6 +16,8 @@ use crate::{
 /// How far the issuer's clock may be ahead or behind.
 const LEEWAY_S: i64 = 5;
 
+/// Objects and arrays of a token inside one another, at most.
+const DEPTH_MAX: usize = 32;
 /// A token taken apart, of which nothing is proved yet. It tells whose keys to ask for.
 pub(crate) struct Draft<'a> {
     header: Header,
@@ -74,11 +73,10 @@ impl<'a> Draft<'a> {
         }
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_err| Denial::MalformedToken);
         URL_SAFE_NO_PAD.decode(signature).map_err(|_err| Denial::MalformedToken)?;
-        let Object(header) = serde_json::from_slice(&decode(head)?).map_err(|_err| Denial::TokenHeader)?;
         // Straight into a `Header`, an array would do as well: serde takes a struct's fields in their order.
-        let header = Value::Object(header.into_iter().collect());
+        let header = Value::Object(object(&decode(head)?).ok_or(Denial::TokenHeader)?);
         let header: Header = serde_json::from_value(header).map_err(|_err| Denial::TokenHeader)?;
-        let Object(claims) = serde_json::from_slice(&decode(body)?).map_err(|_err| Denial::TokenClaims)?;
+        let claims = object(&decode(body)?).ok_or(Denial::TokenClaims)?.into_iter().collect();
         let draft = Self { header, claims, message, signature };
         if draft.header.kid.is_empty() || draft.header.kid.len() > 128 {
             return Err(Denial::TokenHeader);
@@ -216,30 +214,11 @@ fn scopes(claims: &BTreeMap<String, Value>) -> Result<BTreeSet<String>, Denial> 
     }
 }
 
-/// A JSON object in which no name stands twice.
-pub(crate) struct Object(pub(crate) BTreeMap<String, Value>);
-
-impl<'de> Deserialize<'de> for Object {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Names;
-        impl<'de> Visitor<'de> for Names {
-            type Value = Object;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
-                let mut object = BTreeMap::new();
-                while let Some((name, value)) = map.next_entry::<String, Value>()? {
-                    if object.insert(name, value).is_some() {
-                        return Err(A::Error::custom("a name stands twice"));
-                    }
-                }
-                Ok(Object(object))
-            }
-        }
-        deserializer.deserialize_map(Names)
+/// A JSON object, in which no object has a name twice.
+fn object(text: &[u8]) -> Option<Map<String, Value>> {
+    match insula_json::parse(text, DEPTH_MAX) {
+        Ok(Value::Object(members)) => Some(members),
+        _ => None,
     }
 }
 

@@ -5,7 +5,6 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Post, code, send};
-use crate::json;
 
 fn sent(body: &[u8]) -> (u16, i64) {
     let reply = send(&HeaderMap::new(), body).reply;
@@ -137,39 +136,9 @@ fn other_http_methods_are_told_what_is_allowed() {
     assert_eq!((reply.status.as_u16(), reply.headers["allow"].to_str().unwrap()), (405, "POST"));
 }
 
-fn any_json() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        ".{0,8}".prop_map(Value::from),
-    ];
-    leaf.prop_recursive(6, 64, 6, |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-            prop::collection::btree_map(".{0,4}", inner, 0..6)
-                .prop_map(|members| members.into_iter().collect()),
-        ]
-    })
-}
-
 proptest! {
-    #[test]
-    fn the_canonical_form_is_the_same_value(value in any_json()) {
-        let canonical = json::canonical(&value).unwrap();
-        prop_assert_eq!(json::parse(&canonical).unwrap(), value);
-    }
-
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         prop_assert!(sent(&bytes).0 >= 400);
     }
-}
-
-#[test]
-fn the_canonical_form_knows_no_order_and_no_white_space() {
-    let one = json::parse(br#"{"b":[1,{"d":2,"c":3}],"a":1}"#).unwrap();
-    let other = json::parse(br#" { "a" : 1, "b" : [ 1, { "c": 3, "d": 2 } ] } "#).unwrap();
-    assert_eq!(json::canonical(&one).unwrap(), br#"{"a":1,"b":[1,{"c":3,"d":2}]}"#);
-    assert_eq!(json::canonical(&one).unwrap(), json::canonical(&other).unwrap());
 }

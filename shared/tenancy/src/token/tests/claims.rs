@@ -19,6 +19,8 @@ fn a_claim_that_is_missing_twice_or_of_another_type_is_refused() {
         ("exp twice", ClaimTwice("exp", "1790000600"), REFUSED),
         ("tenant_id twice", ClaimTwice("tenant_id", r#""t-1""#), REFUSED),
         ("tenant_id twice by an escape", ClaimTwice(r"tenant\u005fid", r#""t-2""#), REFUSED),
+        ("a name twice inside", Claim("x", r#"{"roles":["a"],"roles":["b"]}"#), REFUSED),
+        ("two names inside", Claim("x", r#"{"roles":["a"],"other":["b"]}"#), None),
         ("iss is an array", Claim("iss", r#"["https://login.example.com"]"#), REFUSED),
         ("iss null", Claim("iss", "null"), REFUSED),
         ("iss empty", Claim("iss", r#""""#), REFUSED),

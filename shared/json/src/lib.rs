@@ -8,36 +8,55 @@ use serde::{
 };
 use serde_json::{Map, Number, Value};
 
-/// Arrays and objects inside one another, at most.
-pub(crate) const DEPTH_MAX: usize = 64;
+/// Why a text is not read. Its `Display` says where, and quotes nothing of the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonError(String);
 
-/// Reads one JSON text. Refused, beside what is no JSON: nesting deeper than [`DEPTH_MAX`], and an object that
-/// has a name twice, since two readers of it may disagree about what it says.
-pub(crate) fn parse(body: &[u8]) -> Result<Value, String> {
-    let text = std::str::from_utf8(body).map_err(|err| format!("the body is not UTF-8: {err}"))?;
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for JsonError {}
+
+/// Reads one JSON text.
+///
+/// # Errors
+/// [`JsonError`], beside for what is no JSON: for arrays and objects deeper inside one another than `depth_max`, and for
+/// an object that has a name twice, since two readers of it may disagree about what it says.
+pub fn parse(text: &[u8], depth_max: usize) -> Result<Value, JsonError> {
+    let text = std::str::from_utf8(text).map_err(|err| JsonError(format!("not UTF-8: {err}")))?;
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value = Strict { depth_left: DEPTH_MAX }
+    let value = Strict { depth_left: depth_max, depth_max }
         .deserialize(&mut reader)
-        .map_err(|err| format!("the body is not JSON that is served: {err}"))?;
-    reader.end().map_err(|err| format!("the body is not one JSON text: {err}"))?;
+        .map_err(|err| JsonError(format!("not JSON that is served: {err}")))?;
+    reader.end().map_err(|err| JsonError(format!("not one JSON text: {err}")))?;
     Ok(value)
 }
 
 /// The value without white space and with the names of every object sorted, whatever order they came in.
-pub(crate) fn canonical(value: &Value) -> Result<Vec<u8>, serde_json::Error> {
+///
+/// # Errors
+/// None that a [`Value`] can cause.
+pub fn canonical(value: &Value) -> Result<Vec<u8>, serde_json::Error> {
     serde_json::to_vec(&Sorted(value))
 }
 
+#[derive(Clone, Copy)]
 struct Strict {
     depth_left: usize,
+    depth_max: usize,
 }
 
 impl Strict {
     /// The bound is checked on the way down, before the recursion costs anything.
-    fn deeper<E: Error>(&self) -> Result<usize, E> {
-        self.depth_left
+    fn deeper<E: Error>(self) -> Result<Self, E> {
+        let Self { depth_left, depth_max } = self;
+        let depth_left = depth_left
             .checked_sub(1)
-            .ok_or_else(|| E::custom(format_args!("nested deeper than {DEPTH_MAX} levels")))
+            .ok_or_else(|| E::custom(format_args!("nested deeper than {depth_max} levels")))?;
+        Ok(Self { depth_left, depth_max })
     }
 }
 
@@ -85,19 +104,19 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let depth_left = self.deeper()?;
+        let inner = self.deeper()?;
         let mut out = Vec::new();
-        while let Some(item) = items.next_element_seed(Strict { depth_left })? {
+        while let Some(item) = items.next_element_seed(inner)? {
             out.push(item);
         }
         Ok(Value::Array(out))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let depth_left = self.deeper()?;
+        let inner = self.deeper()?;
         let mut out = Map::new();
         while let Some(name) = members.next_key::<String>()? {
-            let value = members.next_value_seed(Strict { depth_left })?;
+            let value = members.next_value_seed(inner)?;
             if out.contains_key(&name) {
                 return Err(A::Error::custom("an object has the same name twice"));
             }
@@ -121,3 +140,6 @@ impl Serialize for Sorted<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn read(text: &str) -> Result<Value, String> {
+    parse(text.as_bytes(), 3).map_err(|err| err.to_string())
+}
+
+#[test]
+fn an_object_with_a_name_twice_is_refused_at_any_depth() {
+    for (twice, once) in [
+        (r#"{"a":1,"a":1}"#, r#"{"a":1,"b":1}"#),
+        (r#"{"a":1,"\u0061":2}"#, r#"{"a":1,"\u0062":2}"#),
+        (r#"[{"a":{"b":1,"b":2}}]"#, r#"[{"a":{"b":1,"c":2}}]"#),
+    ] {
+        assert!(read(twice).is_err_and(|why| why.contains("same name twice")), "{twice}");
+        assert_eq!(read(once).unwrap(), serde_json::from_str::<Value>(once).unwrap());
+    }
+}
+
+#[test]
+fn the_depth_is_bounded_and_its_bound_is_said() {
+    assert_eq!(read("[[[1]]]").unwrap(), json!([[[1]]]));
+    for deep in ["[[[[1]]]]", r#"{"a":[{"b":[]}]}"#, &"[".repeat(100_000)] {
+        assert!(read(deep).is_err_and(|why| why.contains("nested deeper than 3 levels")));
+    }
+}
+
+#[test]
+fn what_is_not_one_json_text_is_refused() {
+    for text in ["", "{", "1 2", "{} {}", "nul", "'a'", "[1,]", "{a:1}", "1e999", "\u{feff}{}"] {
+        assert!(read(text).is_err(), "{text}");
+    }
+    assert!(parse(b"\"\xff\"", 3).is_err());
+    for text in [" {} ", "null", "-0.5", "\"\u{e4}\"", "18446744073709551615"] {
+        assert!(read(text).is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn the_canonical_form_does_not_depend_on_order_or_space() {
+    let one = read(r#"{ "b": [ {"y":1, "x":2} ], "a": null }"#).unwrap();
+    let other = read(r#"{"a":null,"b":[{"x":2,"y":1}]}"#).unwrap();
+    assert_eq!(canonical(&one).unwrap(), br#"{"a":null,"b":[{"x":2,"y":1}]}"#);
+    assert_eq!(canonical(&one).unwrap(), canonical(&other).unwrap());
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".{0,8}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(6, 64, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::btree_map(".{0,4}", inner, 0..6)
+                .prop_map(|members| members.into_iter().collect()),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn the_canonical_form_is_the_same_value(value in any_json()) {
+        prop_assert_eq!(parse(&canonical(&value).unwrap(), 8).unwrap(), value);
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        drop(parse(&bytes, 8));
+    }
+}
