@@ -296,6 +296,7 @@ async fn seed(operator: &Operator, tenants: &[DemoTenant], idp: &Idp) -> Result<
         jwks_uri,
         profile: Profile::Rfc9068,
         claims: Vec::new(),
+        role_claim: None,
     };
     kept(operator.pin_issuer(&issuer).await)?;
     for tenant in tenants {

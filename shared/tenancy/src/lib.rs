@@ -49,5 +49,5 @@ pub use resolve::{Position, Resolver, ResourceMetadata};
 pub use scope::{BATCH_MAX, Direction, Items, Order, PAGE_MAX, Page, Query, TenantScope, Transact};
 pub use site::{Place, Site};
 pub use slug::{Slug, SlugError};
-pub use tenant::{Caller, Status, Tenant, TenantId, Tier, UnknownWord};
+pub use tenant::{Caller, Role, Status, Tenant, TenantId, Tier, UnknownWord};
 pub use vend::{Grant, Vend, VendReply, VendRequest};

@@ -79,6 +79,9 @@ pub struct NewIssuer {
     /// The names of the tenant claims, in order; empty for `tenant_id`, `tenant_slug`; `scope` alone for a scope
     /// `tenant:<value>`.
     pub claims: Vec<String>,
+    /// The claim that says what a caller may do in their tenant: `admin`, `member` or `read_only`; anything else in it, or
+    /// nothing, is `read_only`. Without such a claim the scopes say it.
+    pub role_claim: Option<String>,
 }
 
 impl Operator {
@@ -133,12 +136,15 @@ impl Operator {
         if issuer.issuer.is_empty() || issuer.issuer.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(Problem::Invalid { detail: "issuer: a URL without spaces".to_owned() });
         }
-        let item = HashMap::from([
+        let mut item = HashMap::from([
             ("pk".to_owned(), text(&Row::Issuer(issuer.issuer.clone()).key())),
             ("jwks_uri".to_owned(), text(issuer.jwks_uri.as_str())),
             ("profile".to_owned(), text(issuer.profile.word())),
             ("claims".to_owned(), list(&issuer.claims)),
         ]);
+        if let Some(claim) = &issuer.role_claim {
+            item.insert("role_claim".to_owned(), text(claim));
+        }
         self.commit(vec![self.new_row(item)?], "this issuer is pinned already").await
     }
 

@@ -21,7 +21,7 @@ const ROUTE_TTL: Duration = Duration::from_secs(30);
 const ROUTES_MAX: u64 = 20_000;
 
 /// The routing fields, and no others: the functions' IAM policies list the same.
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 12] = [
     "tenant",
     "slug",
     "status",
@@ -33,6 +33,7 @@ const FIELDS: [&str; 11] = [
     "profile",
     "claims",
     "sole_tenant",
+    "role_claim",
 ];
 
 /// The key of a row. Its text form is the partition key.
@@ -84,6 +85,8 @@ pub(crate) struct IssuerRow {
     pub(crate) carrier: Carrier,
     /// The one tenant of an issuer without tenant claims.
     pub(crate) sole_tenant: Option<TenantId>,
+    /// The claim that says the caller's role; their scopes do where there is none.
+    pub(crate) role_claim: Option<String>,
 }
 
 /// Where an issuer's tokens carry the tenant.
@@ -217,12 +220,17 @@ fn read_issuer(issuer: &str, item: &Item) -> Option<IssuerRow> {
         Some(value) => Some(TenantId::read(value.as_s().ok()?)?),
         None => None,
     };
+    let role_claim = match item.get("role_claim") {
+        Some(value) => Some(value.as_s().ok()?.clone()),
+        None => None,
+    };
     Some(IssuerRow {
         issuer: issuer.to_owned(),
         jwks_uri: text(item, "jwks_uri")?.parse().ok()?,
         profile: text(item, "profile")?.parse().ok()?,
         carrier,
         sole_tenant,
+        role_claim,
     })
 }
 

@@ -296,6 +296,7 @@ fn tenant(
         epoch: row.epoch,
         origins: row.origins,
         caller: Caller {
+            role: claims.role(issuer.role_claim.as_deref()),
             subject: claims.subject,
             issuer: issuer.issuer,
             client: claims.client,

@@ -111,6 +111,53 @@ impl FromStr for Status {
     }
 }
 
+/// What a person may do in their own tenant; each role may do all that the ones before it may. Each word is also what
+/// an issuer's role claim says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// `read_only`: sees, and changes nothing.
+    ReadOnly,
+    /// `member`: works with the tenant's items.
+    Member,
+    /// `admin`: changes what the tenant is: its settings, secrets and members.
+    Admin,
+}
+
+impl Role {
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "read_only",
+            Self::Member => "member",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The role that scopes give where an issuer has no claim for it: `workspace:admin` an admin's, any scope that ends in
+    /// `:write` a member's.
+    pub(crate) fn of_scopes(scopes: &BTreeSet<String>) -> Self {
+        if scopes.contains("workspace:admin") {
+            Self::Admin
+        } else if scopes.iter().any(|scope| scope.ends_with(":write")) {
+            Self::Member
+        } else {
+            Self::ReadOnly
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        [Self::ReadOnly, Self::Member, Self::Admin]
+            .into_iter()
+            .find(|role| role.word() == text)
+            .ok_or(UnknownWord)
+    }
+}
+
 /// A word that is not in its list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownWord;
@@ -134,6 +181,8 @@ pub struct Caller {
     pub client: String,
     /// The token's scopes.
     pub scopes: BTreeSet<String>,
+    /// What they may do, by the issuer's role claim where it has one, else by the scopes.
+    pub role: Role,
 }
 
 /// A tenant that all evidence of one request agrees on, with the caller who proved it.
@@ -220,6 +269,32 @@ mod tests {
             ["", "*", id.get(1..).unwrap(), &format!("{id}0"), &id.replacen('z', "*", 1), &id.to_uppercase()]
         {
             assert_eq!(TenantId::read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_role_may_do_what_the_ones_before_it_may() {
+        assert!(Role::Admin > Role::Member && Role::Member > Role::ReadOnly);
+        for role in [Role::ReadOnly, Role::Member, Role::Admin] {
+            assert_eq!(role.word().parse(), Ok(role));
+        }
+        for word in ["", "Admin", "admin ", "owner", "read-only"] {
+            assert_eq!(word.parse::<Role>(), Err(UnknownWord), "{word}");
+        }
+    }
+
+    #[test]
+    fn scopes_give_the_role_that_they_name_and_no_more() {
+        for (scopes, role) in [
+            ("", Role::ReadOnly),
+            ("notes:read profile:read", Role::ReadOnly),
+            ("notes:writer writes :write:x workspace:admins admin", Role::ReadOnly),
+            ("notes:read notes:write", Role::Member),
+            ("notes:read workspace:admin", Role::Admin),
+            ("Workspace:Admin", Role::ReadOnly),
+        ] {
+            let scopes = scopes.split_ascii_whitespace().map(str::to_owned).collect();
+            assert_eq!(Role::of_scopes(&scopes), role, "{scopes:?}");
         }
     }
 

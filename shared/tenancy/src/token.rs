@@ -11,13 +11,14 @@ use crate::{
     clock::Moment,
     keys::{Algorithm, Key},
     profile::Profile,
+    tenant::Role,
 };
 
 /// How far the issuer's clock may be ahead or behind.
 const LEEWAY_S: i64 = 5;
-
 /// Objects and arrays of a token inside one another, at most.
 const DEPTH_MAX: usize = 32;
+
 /// A token taken apart, of which nothing is proved yet. It tells whose keys to ask for.
 pub(crate) struct Draft<'a> {
     header: Header,
@@ -166,6 +167,14 @@ impl Claims {
     /// A claim's text: absent, or a non-empty text of at most 256 bytes.
     pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, Denial> {
         self.all.get(name).map(|_claim| text(&self.all, name)).transpose()
+    }
+
+    /// What the caller may do in the tenant. Where the issuer says it in a claim, a token without one of its words there
+    /// may only read: scopes are what a client asked for, and must not be a way around the claim.
+    pub(crate) fn role(&self, role_claim: Option<&str>) -> Role {
+        let Some(name) = role_claim else { return Role::of_scopes(&self.scopes) };
+        let word = self.text(name).ok().flatten();
+        word.and_then(|word| word.parse().ok()).unwrap_or(Role::ReadOnly)
     }
 
     /// Whether API Gateway's own JWT authorizer saw these very claims: iss, sub, aud, exp and the tenant claims.

@@ -213,3 +213,28 @@ fn a_claims_text_is_absent_or_a_plain_text() {
         assert_eq!(of(Claim("tenant_id", raw)).text("tenant_id"), Err(Denial::TokenClaims), "{raw}");
     }
 }
+
+#[test]
+fn the_role_is_the_claims_where_the_issuer_has_one_and_the_scopes_else() {
+    let signer = Signer::new();
+    let role = |raw: Option<&str>, role_claim| {
+        let (header, mut claims) = members(Nothing);
+        set(&mut claims, "scope", r#""notes:write workspace:admin""#);
+        if let Some(raw) = raw {
+            set(&mut claims, "role", raw);
+        }
+        accept(&signer.sign(&object(&header), &object(&claims)), &signer.key).unwrap().role(role_claim)
+    };
+    for (raw, expected) in
+        [(r#""admin""#, Role::Admin), (r#""member""#, Role::Member), (r#""read_only""#, Role::ReadOnly)]
+    {
+        assert_eq!(role(Some(raw), Some("role")), expected, "{raw}");
+    }
+    for raw in [r#""Admin""#, r#""owner""#, r#""""#, "null", r#"["admin"]"#, r#"{"admin":true}"#, "1"] {
+        assert_eq!(role(Some(raw), Some("role")), Role::ReadOnly, "{raw}");
+    }
+    assert_eq!(role(None, Some("role")), Role::ReadOnly, "no claim is no role, whatever the scopes are");
+    for raw in [None, Some(r#""read_only""#)] {
+        assert_eq!(role(raw, None), Role::Admin, "a claim that the issuer is not pinned with says nothing");
+    }
+}
