@@ -2,13 +2,11 @@
 
 mod seal;
 
-use futures_util::future::join;
 use http::{Method, StatusCode};
-use insula_gateway::{Error, Reply, Request, cors, telemetry};
+use insula_gateway::{Error, Reply, Request, for_tenant, telemetry};
 use insula_mcp::{Builder, Call, Implementation, Outcome as Ended, OutcomeKind, Server, Step};
 use insula_tenancy::{
-    Admission, Committed, Config, Entrance, Operation, Outcome, Position, Problem, Resolver, Tenant,
-    TenantScope, start_entrance,
+    Config, Effect, Entrance, Operation, Outcome, Problem, Resolver, Tenant, TenantScope, start_entrance,
 };
 use insula_tools::ToolError;
 
@@ -46,19 +44,7 @@ pub async fn serve(declare: Declare) -> Result<(), Error> {
 impl Mcp {
     /// Answers one request.
     pub async fn answer(&self, request: Request) -> Reply {
-        let tenant = match self.resolver.resolve(Position::Behind, &request.evidence).await {
-            Ok(tenant) => tenant,
-            Err(problem) => return Reply::problem(&problem),
-        };
-        telemetry::record_tenant(tenant.id());
-        let origins = tenant.origins().to_vec();
-        // A browser that runs a page of an origin that is not listed is refused (MCP, "Security Warning").
-        if !cors::admits(&request, &origins) {
-            let detail = "this web origin is not one of the workspace's".to_owned();
-            return Reply::problem(&Problem::Forbidden { detail });
-        }
-        let reply = self.serve(&request, tenant).await;
-        cors::expose(reply, &request, &origins)
+        for_tenant(&self.resolver, &request, |tenant| self.serve(&request, tenant)).await
     }
 
     async fn serve(&self, request: &Request, tenant: Tenant) -> Reply {
@@ -96,76 +82,24 @@ impl Mcp {
             admission.refuse(&problem).await?;
             return Err(problem.into());
         }
-        if call.read_only() {
-            read(scope, admission, call).await
-        } else {
-            write(scope, admission, call).await
-        }
-    }
-}
-
-/// Runs beside its own charge, and is held back until it is charged.
-async fn read(
-    mut scope: TenantScope,
-    mut admission: Admission,
-    call: &mut Call<'_, TenantScope, ToolError>,
-) -> Result<Ended, ToolError> {
-    loop {
+        let effect = if call.read_only() { Effect::Read } else { Effect::Write };
         let seal = Seal(admission.state_seal());
-        let (charged, ended) = join(admission.commit(Outcome::Read), call.run(scope, &seal)).await;
-        match charged? {
-            Committed::Again(next_scope, next) => (scope, admission) = (next_scope, *next),
-            Committed::Now | Committed::Before(_) => return ended,
-        }
+        let work = async |scope| call.run(scope, &seal).await;
+        admission.settle(scope, effect, work, (outcome, Ended::from_stored)).await
     }
 }
 
-/// Runs first; then everything that it staged becomes durable with its charge, or nothing does.
-async fn write(
-    mut scope: TenantScope,
-    mut admission: Admission,
-    call: &mut Call<'_, TenantScope, ToolError>,
-) -> Result<Ended, ToolError> {
-    if let Some(before) = admission.replay().await? {
-        return replayed(before);
+/// How an ended call counts: a question to the user has done nothing yet.
+fn outcome(ended: &Ended) -> Outcome<'_> {
+    match (ended.kind(), ended.stored()) {
+        (OutcomeKind::Complete, Some(result)) => Outcome::Done { result },
+        (OutcomeKind::Asking, _) => Outcome::Failed { code: "asking" },
+        _ => Outcome::Failed { code: "failed" },
     }
-    loop {
-        let seal = Seal(admission.state_seal());
-        let ended = call.run(scope, &seal).await;
-        let outcome = match &ended {
-            Ok(done) => match (done.kind(), done.stored()) {
-                (OutcomeKind::Complete, Some(result)) => Outcome::Done { result },
-                (OutcomeKind::Asking, _) => Outcome::Failed { code: "asking" },
-                _ => Outcome::Failed { code: "failed" },
-            },
-            Err(err) => Outcome::Failed { code: err.problem().code() },
-        };
-        match admission.commit(outcome).await? {
-            Committed::Now => return ended,
-            Committed::Again(next_scope, next) => (scope, admission) = (next_scope, *next),
-            before @ Committed::Before(_) => return replayed(before),
-        }
-    }
-}
-
-fn replayed(before: Committed) -> Result<Ended, ToolError> {
-    match before {
-        Committed::Before(Some(result)) => Ended::from_stored(result),
-        _ => None,
-    }
-    .ok_or_else(|| Problem::internal("replaying a call", "its record holds no result").into())
 }
 
 fn operation(request: &Request, call: &Call<'_, TenantScope, ToolError>) -> Result<Operation, Problem> {
-    let header = match request.headers.get("idempotency-key") {
-        Some(value) => {
-            let text = value.to_str().ok().filter(|text| (1..=128).contains(&text.len()));
-            let wrong =
-                || Problem::Invalid { detail: "Idempotency-Key: 1 to 128 visible characters".to_owned() };
-            Some(text.ok_or_else(wrong)?)
-        }
-        None => None,
-    };
+    let header = request.idempotency_key()?;
     Ok(Operation {
         action: call.name().to_owned(),
         idempotency_key: call.idempotency_key().or(header).map(str::to_owned),

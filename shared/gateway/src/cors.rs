@@ -1,17 +1,20 @@
 //! What a browser's page of another origin may do: nothing, unless a tenant lists that exact origin.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use insula_tenancy::Problem;
 
 use crate::{Reply, Request};
 
-/// GET and DELETE are answered with 405, which a client in a browser must be able to read.
-const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE, OPTIONS");
+/// One list for all paths: a method that a path does not take is answered with 405, which a client in a browser must be
+/// able to read.
+const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE, OPTIONS");
 /// Listed by name, because a wildcard does not cover `Authorization` (Fetch standard, § 4.8).
 const REQUEST_HEADERS: &str = "Authorization, Content-Type, MCP-Protocol-Version, Mcp-Method, Mcp-Name, \
-                               Idempotency-Key, Last-Event-ID";
+                               Idempotency-Key, If-Match, Last-Event-ID";
 /// The remapped name is how a REST API hands on the challenge of a function.
 const REPLY_HEADERS: HeaderValue = HeaderValue::from_static(
-    "WWW-Authenticate, x-amzn-remapped-www-authenticate, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Retry-After",
+    "WWW-Authenticate, x-amzn-remapped-www-authenticate, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Retry-After, \
+     ETag, Location",
 );
 const MAX_AGE_S: HeaderValue = HeaderValue::from_static("600");
 /// Most headers `Mcp-Param-…` that one preflight allows: a tool has fewer arguments.
@@ -44,11 +47,16 @@ pub fn expose(reply: Reply, request: &Request, allowed: &[String]) -> Reply {
         .with(header::ACCESS_CONTROL_EXPOSE_HEADERS, REPLY_HEADERS)
 }
 
-/// Whether the request comes from no browser's page, or from one of a listed origin. MCP (transports, § security) demands
-/// 403 for others.
-#[must_use]
-pub fn admits(request: &Request, allowed: &[String]) -> bool {
-    request.origin.is_none() || listed(request, allowed).is_some()
+/// Demands that the request comes from no browser's page, or from one of a listed origin. MCP (transports, § security)
+/// wants 403 for others.
+///
+/// # Errors
+/// [`Problem::Forbidden`] for another origin.
+pub fn demand(request: &Request, allowed: &[String]) -> Result<(), Problem> {
+    if request.origin.is_none() || listed(request, allowed).is_some() {
+        return Ok(());
+    }
+    Err(Problem::Forbidden { detail: "this web origin is not one of the workspace's".to_owned() })
 }
 
 /// The origin, if it is in the list to the byte. `null` is what every sandboxed page says, so a list cannot mean it.

@@ -7,15 +7,19 @@ mod guard;
 pub mod json;
 pub mod reply;
 pub mod request;
+pub mod rest;
 pub mod serve;
 pub mod telemetry;
+mod tenant;
 
 pub use authorizer::{AuthorizerRequest, Verdict, answer_authorizer, serve_authorizer};
 pub use json::{Meta, answer_json, serve_json};
 pub use lambda_runtime::{Context, Diagnostic, Error};
 pub use reply::Reply;
 pub use request::Request;
+pub use rest::serve_rest;
 pub use serve::{answer, serve};
+pub use tenant::for_tenant;
 
 /// Runs a function's `serve` to its end, on one thread: Lambda gives an instance one event at a time.
 ///

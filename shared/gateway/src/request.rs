@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
-use insula_tenancy::{Denial, EventKind, Evidence};
+use insula_tenancy::{Denial, EventKind, Evidence, Problem};
 use lambda_http::{Body, request::LambdaRequest};
 use lambda_runtime::Context;
 use tokio::time::Instant;
@@ -76,6 +76,23 @@ impl Request {
             deadline: guard::deadline(context),
             origin,
         })
+    }
+}
+
+impl Request {
+    /// The client's own key for this operation, if it sent one (draft-ietf-httpapi-idempotency-key-header).
+    ///
+    /// # Errors
+    /// [`Problem::Invalid`] for a key of other than 1 to 128 visible characters, and for two keys.
+    pub fn idempotency_key(&self) -> Result<Option<&str>, Problem> {
+        let wrong = || Problem::Invalid { detail: "Idempotency-Key: 1 to 128 visible characters".to_owned() };
+        let mut values = self.headers.get_all("idempotency-key").iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        let text = value.to_str().ok().filter(|text| (1..=128).contains(&text.len()));
+        if values.next().is_some() {
+            return Err(wrong());
+        }
+        text.map(Some).ok_or_else(wrong)
     }
 }
 

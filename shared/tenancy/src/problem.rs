@@ -249,6 +249,13 @@ impl Problem {
     }
 }
 
+/// For what is generic over a function's own error, which is made from a problem.
+impl AsRef<Self> for Problem {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -27,6 +27,12 @@ impl ToolError {
     }
 }
 
+impl AsRef<Problem> for ToolError {
+    fn as_ref(&self) -> &Problem {
+        &self.0
+    }
+}
+
 impl From<Problem> for ToolError {
     fn from(problem: Problem) -> Self {
         Self(problem)

@@ -1,0 +1,117 @@
+//! The one runner of every function under `/v1`: who is it, may they, run the operation, commit it with its charge, reply.
+
+mod answer;
+mod ask;
+mod table;
+
+use std::fmt;
+
+use http::{HeaderValue, Method, StatusCode, header};
+use insula_tenancy::{
+    Config, Entrance, Feature, Operation, Problem, Resolver, Role, Tenant, TenantScope, start_entrance,
+};
+
+pub use self::{
+    answer::Answer,
+    ask::{Ask, Body, Takes},
+    table::{Endpoint, Run, TableError, run},
+};
+use self::{
+    answer::Kept,
+    table::{Found, Match, Table},
+};
+use crate::{Error, Reply, Request, telemetry, tenant::for_tenant};
+
+/// The least role that an action asks for; `None` for an action that nobody may do.
+pub type RoleOf = fn(&str) -> Option<Role>;
+
+/// A function under `/v1`, as init made it.
+pub struct Rest {
+    resolver: Resolver,
+    entrance: Entrance,
+    table: Table,
+}
+
+/// Starts a function with the endpoints that its settings give it, and serves until Lambda ends it.
+///
+/// # Errors
+/// A setting that is wrong, endpoints that are not in order, or a registry that does not answer in init.
+pub async fn serve_rest(
+    endpoints: impl FnOnce(&Config) -> Result<Vec<Endpoint>, Error>,
+    role_of: RoleOf,
+) -> Result<(), Error> {
+    let config = Config::from_env()?;
+    telemetry::start(config.log_level());
+    let table = Table::new(endpoints(&config)?, role_of)?;
+    let (resolver, entrance) = start_entrance(config).await?;
+    let rest = Rest { resolver, entrance, table };
+    crate::serve(|request| rest.answer(request)).await
+}
+
+impl Rest {
+    /// Answers one request.
+    pub async fn answer(&self, request: Request) -> Reply {
+        for_tenant(&self.resolver, &request, |tenant| self.serve(&request, tenant)).await
+    }
+
+    async fn serve(&self, request: &Request, tenant: Tenant) -> Reply {
+        let found = match self.table.find(request) {
+            Found::Endpoint(found) => found,
+            Found::OtherMethods(allow) => return method_not_allowed(&allow),
+            Found::Nothing => return Reply::problem(&Problem::NotFound { kind: "resource" }),
+        };
+        match self.run(request, tenant, found).await {
+            Ok(answer) => answer.reply(request.evidence.path_tenant.as_deref()),
+            Err(problem) => Reply::problem(&problem),
+        }
+    }
+
+    async fn run(&self, request: &Request, tenant: Tenant, found: Match<'_>) -> Result<Answer, Problem> {
+        let Match { endpoint, role, parameters } = found;
+        let ask = Ask::read(endpoint, parameters, request)?;
+        let operation = Operation {
+            action: endpoint.action.to_owned(),
+            idempotency_key: request.idempotency_key()?.map(str::to_owned),
+            arguments: ask.canonical()?,
+            request_id: request.request_id.clone(),
+        };
+        let (scope, admission) = self.entrance.enter(tenant, operation).await?;
+        if let Err(problem) = may(&scope, role) {
+            admission.refuse(&problem).await?;
+            return Err(problem);
+        }
+        let work = async |scope| Kept::make(endpoint.effect, (endpoint.run.0)(scope, ask.clone()).await?);
+        let kept = admission.settle(scope, endpoint.effect, work, (Kept::outcome, Kept::from_stored)).await?;
+        Ok(kept.answer)
+    }
+}
+
+/// What stands between a proved tenant and an operation of its caller.
+fn may(scope: &TenantScope, role: Role) -> Result<(), Problem> {
+    scope.demand(Feature::ApiAccess)?;
+    if scope.caller().role < role {
+        let word = role.word();
+        let detail = format!("this needs the role {word} in the workspace, which its admins grant");
+        return Err(Problem::Forbidden { detail });
+    }
+    Ok(())
+}
+
+fn method_not_allowed(allow: &[Method]) -> Reply {
+    let allow = allow.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    let detail = format!("this path takes {allow}");
+    let reply = Reply::details(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", &detail);
+    match HeaderValue::try_from(allow) {
+        Ok(allow) => reply.with(header::ALLOW, allow),
+        Err(_) => reply,
+    }
+}
+
+impl fmt::Debug for Rest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rest").field("table", &self.table).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

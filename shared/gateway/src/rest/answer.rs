@@ -1,0 +1,104 @@
+//! What an endpoint answers, as a reply and as it is kept for a repetition.
+
+use std::fmt;
+
+use http::{HeaderValue, StatusCode, header};
+use insula_tenancy::{Effect, Outcome, Problem};
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::Reply;
+
+/// What an endpoint answers. Its `Debug` shows nothing of the body.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    status: u16,
+    body: Option<Box<RawValue>>,
+    version: Option<u64>,
+    location: Option<String>,
+}
+
+impl Answer {
+    /// 200 with this body.
+    ///
+    /// # Errors
+    /// [`Problem::Internal`] for a body that is none of JSON.
+    pub fn ok(body: &impl Serialize) -> Result<Self, Problem> {
+        let body = to_raw_value(body).map_err(|err| Problem::internal("writing a body", err))?;
+        Ok(Self { status: 200, body: Some(body), version: None, location: None })
+    }
+
+    /// 201 with this body, for what is now at this path below `/v1/`.
+    ///
+    /// # Errors
+    /// As [`Answer::ok`].
+    pub fn created(path: impl Into<String>, body: &impl Serialize) -> Result<Self, Problem> {
+        Ok(Self { status: 201, location: Some(path.into()), ..Self::ok(body)? })
+    }
+
+    /// 204.
+    #[must_use]
+    pub const fn no_content() -> Self {
+        Self { status: 204, body: None, version: None, location: None }
+    }
+
+    /// The answer with its version, which the client gets as `ETag` and gives back as `If-Match`.
+    #[must_use]
+    pub fn version(self, version: u64) -> Self {
+        Self { version: Some(version), ..self }
+    }
+
+    /// The reply, at an address with this tenant in its path. Nothing but what the route says of a path goes into it.
+    pub(super) fn reply(self, path_tenant: Option<&str>) -> Reply {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut reply = match self.body {
+            Some(body) => Reply::json(status, body.get().to_owned()),
+            None => Reply::empty(status),
+        };
+        let slug = path_tenant.map_or_else(String::new, |slug| format!("/{slug}"));
+        let headers = [
+            (header::ETAG, self.version.map(|version| format!("\"{version}\""))),
+            (header::LOCATION, self.location.map(|path| format!("{slug}/v1/{path}"))),
+        ];
+        for (name, value) in headers {
+            if let Some(value) = value.and_then(|text| HeaderValue::try_from(text).ok()) {
+                reply = reply.with(name, value);
+            }
+        }
+        reply
+    }
+}
+
+/// An answer with the text that is kept of it.
+pub(super) struct Kept {
+    pub(super) answer: Answer,
+    text: String,
+}
+
+impl Kept {
+    /// What is only read is not kept: a repetition reads again.
+    pub(super) fn make(effect: Effect, answer: Answer) -> Result<Self, Problem> {
+        let text = match effect {
+            Effect::Read => String::new(),
+            Effect::Write => {
+                serde_json::to_string(&answer).map_err(|err| Problem::internal("keeping an answer", err))?
+            }
+        };
+        Ok(Self { answer, text })
+    }
+
+    pub(super) fn outcome(&self) -> Outcome<'_> {
+        Outcome::Done { result: &self.text }
+    }
+
+    pub(super) fn from_stored(text: String) -> Option<Self> {
+        Some(Self { answer: serde_json::from_str(&text).ok()?, text })
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,24 @@
+//! What every function that serves tenants does before its own work: who is it, and may this page ask?
+
+use insula_tenancy::{Position, Resolver, Tenant};
+
+use crate::{Reply, Request, cors, telemetry};
+
+/// Answers a request for the tenant that its evidence proves, or says why there is none.
+pub async fn for_tenant<Fut: Future<Output = Reply>>(
+    resolver: &Resolver,
+    request: &Request,
+    serve: impl FnOnce(Tenant) -> Fut,
+) -> Reply {
+    let tenant = match resolver.resolve(Position::Behind, &request.evidence).await {
+        Ok(tenant) => tenant,
+        Err(problem) => return Reply::problem(&problem),
+    };
+    telemetry::record_tenant(tenant.id());
+    let origins = tenant.origins().to_vec();
+    let reply = match cors::demand(request, &origins) {
+        Ok(()) => serve(tenant).await,
+        Err(problem) => Reply::problem(&problem),
+    };
+    cors::expose(reply, request, &origins)
+}

@@ -1,0 +1,70 @@
+//! How an admitted operation runs and is committed, whatever protocol asked for it.
+
+use crate::{
+    Problem, TenantScope,
+    admission::{Admission, Committed, Outcome},
+};
+
+/// What an operation may do to its tenant's data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It only reads, and a repetition reads again.
+    Read,
+    /// It may write, and a repetition under the same idempotency key gets the result that was kept.
+    Write,
+}
+
+impl Admission {
+    /// Runs the work of this operation and commits it. What only reads runs beside its own charge, and its result is held
+    /// back until it is charged. What may write runs first; then everything that it staged becomes durable with its
+    /// charge, or nothing does. What was done before under the client's key is not run at all, and what was based on
+    /// something that has changed is run again.
+    ///
+    /// `outcome` says how a result counts, with the text to keep of it; `restore` makes the result from that text.
+    ///
+    /// # Errors
+    /// The work's own, and those of [`Admission::replay`] and [`Admission::commit`].
+    pub async fn settle<T, E>(
+        mut self,
+        mut scope: TenantScope,
+        effect: Effect,
+        mut work: impl AsyncFnMut(TenantScope) -> Result<T, E>,
+        (outcome, restore): (fn(&T) -> Outcome<'_>, fn(String) -> Option<T>),
+    ) -> Result<T, E>
+    where
+        E: From<Problem> + AsRef<Problem>,
+    {
+        if effect == Effect::Write
+            && let Some(before) = self.replay().await?
+        {
+            return Ok(replayed(before, restore)?);
+        }
+        loop {
+            let (committed, ended) = match effect {
+                Effect::Read => tokio::join!(self.commit(Outcome::Read), work(scope)),
+                Effect::Write => {
+                    let ended = work(scope).await;
+                    let counted = match &ended {
+                        Ok(done) => outcome(done),
+                        Err(err) => Outcome::Failed { code: err.as_ref().code() },
+                    };
+                    (self.commit(counted).await, ended)
+                }
+            };
+            match committed? {
+                Committed::Now => return ended,
+                Committed::Again(again, admission) => (scope, self) = (again, *admission),
+                Committed::Before(_) if effect == Effect::Read => return ended,
+                before @ Committed::Before(_) => return Ok(replayed(before, restore)?),
+            }
+        }
+    }
+}
+
+fn replayed<T>(before: Committed, restore: fn(String) -> Option<T>) -> Result<T, Problem> {
+    match before {
+        Committed::Before(Some(kept)) => restore(kept),
+        _ => None,
+    }
+    .ok_or_else(|| Problem::internal("replaying an operation", "its record holds no result"))
+}
