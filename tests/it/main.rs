@@ -16,6 +16,7 @@ mod edges;
 mod harness;
 mod input;
 mod isolation;
+mod placement;
 mod rmcp;
 mod walls;
 mod wire;

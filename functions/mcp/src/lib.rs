@@ -6,7 +6,8 @@ use http::{Method, StatusCode};
 use insula_gateway::{Error, Reply, Request, for_tenant, telemetry};
 use insula_mcp::{Builder, Call, Implementation, Outcome as Ended, OutcomeKind, Server, Step};
 use insula_tenancy::{
-    Config, Effect, Entrance, Operation, Outcome, Problem, Resolver, Tenant, TenantScope, start_entrance,
+    Config, Effect, Entrance, Keep, Operation, Outcome, Problem, Resolver, Tenant, TenantScope,
+    start_entrance,
 };
 use insula_tools::ToolError;
 
@@ -85,7 +86,7 @@ impl Mcp {
         let effect = if call.read_only() { Effect::Read } else { Effect::Write };
         let seal = Seal(admission.state_seal());
         let work = async |scope| call.run(scope, &seal).await;
-        admission.settle(scope, effect, work, (outcome, Ended::from_stored)).await
+        admission.settle(scope, effect, work, Keep { outcome, restore: Ended::from_stored }).await
     }
 }
 

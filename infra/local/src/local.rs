@@ -74,6 +74,8 @@ pub struct Local {
     pub idp: Idp,
     /// The operator's hands, by the operator's role.
     pub operator: Operator,
+    /// Those that move tenants, by the mover's.
+    pub mover: Operator,
     /// The gateway's port.
     pub port: u16,
     gateway: Gateway,
@@ -121,7 +123,8 @@ impl Local {
         let running = start_lambda(&options, &stack, &sessions, &aws).await?;
         // Nothing invokes before this, since no function runs yet.
         let running = Arc::clone(lambda.get_or_init(|| Arc::new(running)));
-        let operator = open_operator(&stack, &sessions, &aws).await?;
+        let operator = open_operator("OperatorRole", &stack, &sessions, &aws).await?;
+        let mover = open_operator("MoverRole", &stack, &sessions, &aws).await?;
         seed(&operator, &options.tenants, &idp).await?;
         if !options.isolation {
             warm(&running, &stack).await?;
@@ -134,7 +137,7 @@ impl Local {
         )
         .await
         .map_err(|err| failed("the gateway")(&err))?;
-        Ok(Self { stack, aws, sessions, lambda: running, idp, operator, port, gateway })
+        Ok(Self { stack, aws, sessions, lambda: running, idp, operator, mover, port, gateway })
     }
 
     /// Credentials of a role of the template, by the role's name or the end of it, as a function would have them.
@@ -271,21 +274,35 @@ fn session(
     sessions.issue(new).map_err(|err| failed("a session")(&err))
 }
 
-async fn open_operator(stack: &Stack, sessions: &Sessions, aws: &Aws) -> Result<Operator, StartError> {
-    let given = session(stack, sessions, "OperatorRole", BTreeMap::new())?;
-    let access = Access {
+async fn open_operator(
+    role: &str,
+    stack: &Stack,
+    sessions: &Sessions,
+    aws: &Aws,
+) -> Result<Operator, StartError> {
+    let access = access(role, stack, sessions, aws)?;
+    let config = Config::read(settings(stack)).map_err(|err| failed("the template's environment")(&err))?;
+    Operator::open_at(&OperatorAuthority::ambient(), &config, access)
+        .await
+        .map_err(|err| failed("the operator")(&err))
+}
+
+fn access(role: &str, stack: &Stack, sessions: &Sessions, aws: &Aws) -> Result<Access, StartError> {
+    let given = session(stack, sessions, role, BTreeMap::new())?;
+    Ok(Access {
         endpoint_url: aws.endpoint(),
         access_key_id: given.access_key_id,
         secret_access_key: given.secret_access_key.into(),
         session_token: given.session_token.into(),
-    };
+    })
+}
+
+/// What a function of the template finds in its environment, for who works beside the functions.
+fn settings(stack: &Stack) -> BTreeMap<String, String> {
     let mcp = stack.functions.iter().find(|function| function.binary == "mcp");
     let mut settings = mcp.map(|function| function.environment.clone()).unwrap_or_default();
     settings.insert("AWS_REGION".to_owned(), stack.region.clone());
-    let config = Config::read(settings).map_err(|err| failed("the template's environment")(&err))?;
-    Operator::open_at(&OperatorAuthority::ambient(), &config, access)
-        .await
-        .map_err(|err| failed("the operator")(&err))
+    settings
 }
 
 /// Makes the tenants that are not there yet.

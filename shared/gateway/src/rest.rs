@@ -8,7 +8,7 @@ use std::fmt;
 
 use http::{HeaderValue, Method, StatusCode, header};
 use insula_tenancy::{
-    Config, Entrance, Feature, Operation, Problem, Resolver, Role, Tenant, TenantScope, start_entrance,
+    Config, Entrance, Feature, Keep, Operation, Problem, Resolver, Role, Tenant, TenantScope, start_entrance,
 };
 
 pub use self::{
@@ -81,7 +81,8 @@ impl Rest {
             return Err(problem);
         }
         let work = async |scope| Kept::make(endpoint.effect, (endpoint.run.0)(scope, ask.clone()).await?);
-        let kept = admission.settle(scope, endpoint.effect, work, (Kept::outcome, Kept::from_stored)).await?;
+        let keep = Keep { outcome: Kept::outcome, restore: Kept::from_stored };
+        let kept = admission.settle(scope, endpoint.effect, work, keep).await?;
         Ok(kept.answer)
     }
 }

@@ -48,7 +48,7 @@ pub use profile::Profile;
 pub use record::{INDEXES_MAX, Indexed, RECORD_BYTES_MAX, Record, Stored};
 pub use resolve::{Position, Resolver, ResourceMetadata};
 pub use scope::{BATCH_MAX, Direction, Items, Order, PAGE_MAX, Page, Query, TenantScope, Transact};
-pub use settle::Effect;
+pub use settle::{Effect, Keep};
 pub use site::{Place, Site};
 pub use slug::{Slug, SlugError};
 pub use tenant::{Caller, Role, Status, Tenant, TenantId, Tier, UnknownWord};

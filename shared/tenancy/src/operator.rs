@@ -11,13 +11,18 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::{
-    Config, Plan, Problem, Profile, Slug, Status, TenantId, Tier,
+    Clock, Config, Plan, Problem, Profile, Slug, Status, TenantId, Tier,
     aws::{Aws, store_problem},
     crypto::random_bits,
     registry::Row,
 };
 
+mod mover;
+mod partitions;
 mod plan;
+
+pub use mover::Moved;
+pub use partitions::Sum;
 
 /// The right to stand above tenants. A search for this name finds every place that does.
 #[derive(Debug)]
@@ -186,6 +191,7 @@ impl Operator {
             ("status".to_owned(), text(Status::Active.word())),
             ("tier".to_owned(), text(new.tier.word())),
             ("epoch".to_owned(), AttributeValue::N("1".to_owned())),
+            ("made_s".to_owned(), AttributeValue::N(Clock::System.now().seconds().to_string())),
             ("issuers".to_owned(), list(&new.issuers)),
             ("origins".to_owned(), list(&new.origins)),
         ]);

@@ -14,13 +14,20 @@ pub enum Effect {
     Write,
 }
 
+/// How the results of an operation are kept for its repetitions.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep<T> {
+    /// How a result counts, with the text to keep of it.
+    pub outcome: fn(&T) -> Outcome<'_>,
+    /// The result that a kept text stands for.
+    pub restore: fn(String) -> Option<T>,
+}
+
 impl Admission {
     /// Runs the work of this operation and commits it. What only reads runs beside its own charge, and its result is held
     /// back until it is charged. What may write runs first; then everything that it staged becomes durable with its
     /// charge, or nothing does. What was done before under the client's key is not run at all, and what was based on
     /// something that has changed is run again.
-    ///
-    /// `outcome` says how a result counts, with the text to keep of it; `restore` makes the result from that text.
     ///
     /// # Errors
     /// The work's own, and those of [`Admission::replay`] and [`Admission::commit`].
@@ -29,7 +36,7 @@ impl Admission {
         mut scope: TenantScope,
         effect: Effect,
         mut work: impl AsyncFnMut(TenantScope) -> Result<T, E>,
-        (outcome, restore): (fn(&T) -> Outcome<'_>, fn(String) -> Option<T>),
+        keep: Keep<T>,
     ) -> Result<T, E>
     where
         E: From<Problem> + AsRef<Problem>,
@@ -37,7 +44,7 @@ impl Admission {
         if effect == Effect::Write
             && let Some(before) = self.replay().await?
         {
-            return Ok(replayed(before, restore)?);
+            return Ok(replayed(before, keep)?);
         }
         loop {
             let (committed, ended) = match effect {
@@ -45,7 +52,7 @@ impl Admission {
                 Effect::Write => {
                     let ended = work(scope).await;
                     let counted = match &ended {
-                        Ok(done) => outcome(done),
+                        Ok(done) => (keep.outcome)(done),
                         Err(err) => Outcome::Failed { code: err.as_ref().code() },
                     };
                     (self.commit(counted).await, ended)
@@ -55,15 +62,15 @@ impl Admission {
                 Committed::Now => return ended,
                 Committed::Again(again, admission) => (scope, self) = (again, *admission),
                 Committed::Before(_) if effect == Effect::Read => return ended,
-                before @ Committed::Before(_) => return Ok(replayed(before, restore)?),
+                before @ Committed::Before(_) => return Ok(replayed(before, keep)?),
             }
         }
     }
 }
 
-fn replayed<T>(before: Committed, restore: fn(String) -> Option<T>) -> Result<T, Problem> {
+fn replayed<T>(before: Committed, keep: Keep<T>) -> Result<T, Problem> {
     match before {
-        Committed::Before(Some(kept)) => restore(kept),
+        Committed::Before(Some(kept)) => (keep.restore)(kept),
         _ => None,
     }
     .ok_or_else(|| Problem::internal("replaying an operation", "its record holds no result"))

@@ -1,7 +1,7 @@
 //! DynamoDB: `dynoxide` for what it does, and what each call needs to be allowed.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     fs, mem,
     path::Path,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
@@ -97,9 +97,10 @@ impl Dynamo {
         let arn = tables.first().map(|table| table.arn.as_str()).unwrap_or_default();
         let arn_prefix = arn.rsplit_once('/').map(|(prefix, _)| format!("{prefix}/")).unwrap_or_default();
         for name in names(&database)? {
-            if !shapes.contains_key(&name) {
-                let shape = kept(&database, &name, &format!("{arn_prefix}{name}"))?;
-                shapes.insert(name, Arc::new(shape));
+            if let Entry::Vacant(unknown) = shapes.entry(name) {
+                let name = unknown.key();
+                let shape = kept(&database, name, &format!("{arn_prefix}{name}"))?;
+                unknown.insert(Arc::new(shape));
             }
         }
         Ok(Self { database, tables: Arc::new(RwLock::new(shapes)), arn_prefix })

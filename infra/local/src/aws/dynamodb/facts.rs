@@ -68,38 +68,22 @@ pub(super) fn needs(dynamo: &Dynamo, operation: &str, body: &Value) -> Result<Ve
         "Scan" => one(page(dynamo, operation, known(body, &[PAGE, SCAN])?)),
         "TransactGetItems" | "TransactWriteItems" => transaction(dynamo, operation, body),
         "BatchGetItem" | "BatchWriteItem" => batch(dynamo, operation, body),
-        "DescribeTable" => {
-            let shape = dynamo.table(text(known(body, &[&["TableName"]])?, "TableName")?)?;
-            let (action, resource) = ("dynamodb:DescribeTable".to_owned(), shape.arn.clone());
-            Ok(vec![Need { action, resource, context: Context::default() }])
-        }
-        "CreateTable" => {
-            let members = known(body, &[CREATE])?;
-            let resource = format!("{}{}", dynamo.arn_prefix, table_name(members)?);
-            Ok(vec![Need {
-                action: "dynamodb:CreateTable".to_owned(),
-                resource,
-                context: Context::default(),
-            }])
-        }
-        "DeleteTable" => {
-            let shape = dynamo.table(table_name(known(body, &[&["TableName"]])?)?)?;
-            let resource = shape.arn.clone();
-            Ok(vec![Need {
-                action: "dynamodb:DeleteTable".to_owned(),
-                resource,
-                context: Context::default(),
-            }])
-        }
+        "CreateTable" => one(table(dynamo, operation, known(body, &[CREATE])?)),
+        "DescribeTable" | "DeleteTable" => one(table(dynamo, operation, known(body, &[&["TableName"]])?)),
         _ => Err(Malformed(format!("{operation} is not an operation of this store"))),
     }
 }
 
-/// A name and no ARN, so that what is authorised is what is made. Source: TableName, 3 to 255 of `a-z A-Z 0-9 _ - .`
-fn table_name(members: &Object) -> Result<&str, Malformed> {
+/// An action on a table, which need not be there: who may ask for it may know that it is not.
+fn table(dynamo: &Dynamo, operation: &str, members: &Object) -> Result<Need, Malformed> {
     let name = text(members, "TableName")?;
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
-    if plain { Ok(name) } else { Err(wrong("TableName")) }
+    let resource = match dynamo.table(name) {
+        Ok(shape) => shape.arn.clone(),
+        Err(_) if plain => format!("{}{name}", dynamo.arn_prefix),
+        Err(err) => return Err(err),
+    };
+    Ok(Need { action: format!("dynamodb:{operation}"), resource, context: Context::default() })
 }
 
 /// An action on one item, whose members are known to be its own.

@@ -102,11 +102,12 @@ fn the_operator_plans_tenants_and_reads_nothing_of_theirs() {
     assert_eq!(operator.trust["Statement"][0]["Principal"]["AWS"], OPERATOR);
     insta::assert_snapshot!(table(&operator.policies), @r#"
     Registry: Allow dynamodb:GetItem dynamodb:Query dynamodb:PutItem dynamodb:UpdateItem dynamodb:DeleteItem dynamodb:ConditionCheckItem ON arn:aws:dynamodb:table/insula-dev-registry
-    Plans: Allow dynamodb:PutItem dynamodb:UpdateItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#PLAN"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    Plans: Allow dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#PLAN"]}, Null: {dynamodb:LeadingKeys: "false"}}
     "#);
     let without = load(&[("OperatorPrincipal", "")]).unwrap();
-    assert!(without.roles.iter().all(|role| role.name != "OperatorRole"));
-    assert_eq!(without.roles.len().checked_add(1), Some(load(&[]).unwrap().roles.len()));
+    let theirs = |name: &str| matches!(name, "OperatorRole" | "MoverRole");
+    assert!(without.roles.iter().all(|role| !theirs(&role.name)));
+    assert_eq!(without.roles.len().checked_add(2), Some(load(&[]).unwrap().roles.len()));
 }
 
 #[test]

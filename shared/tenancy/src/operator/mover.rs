@@ -1,0 +1,390 @@
+//! Moving a tenant between the table of all and one of its own: in steps that are said by the plan row, so that a move
+//! that was interrupted is taken up where it was.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use aws_sdk_dynamodb::{
+    operation::{create_table::CreateTableError, transact_write_items::TransactWriteItemsError},
+    types::{
+        AttributeDefinition, AttributeValue, BillingMode, CancellationReason, ConditionCheck, Delete,
+        GlobalSecondaryIndex, Put, TableDescription, TableStatus, TransactWriteItem,
+    },
+};
+
+use super::{
+    Operator, fault,
+    partitions::{Item, Pages, Sum, Summing, partitions, size},
+    text,
+};
+use crate::{
+    CollectionName, Moving, Placement, Plan, Problem, TenantId,
+    aws::store_problem,
+    clock::{Clock, Moment},
+    key::Family,
+    registry::Row,
+};
+
+/// Items of one transaction, and their bytes. Source: TransactWriteItems takes 100 actions and 4 MB.
+const ITEMS_MAX: usize = 50;
+const BYTES_MAX: usize = 3 * 1024 * 1024;
+/// Turns of a transaction that meets another.
+const WRITE_ATTEMPTS_MAX: u32 = 8;
+/// Turns of waiting for a table.
+const TABLE_ATTEMPTS_MAX: u32 = 60;
+const MOVING: &str = "moving a tenant";
+
+/// What a move came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// What both sides had in common when the move was decided; nothing where the tenant was there already.
+    pub sum: Option<Sum>,
+    /// Items that were removed where the tenant was before.
+    pub removed: u64,
+}
+
+/// A move: from which table to which, and every partition there can be.
+struct Way<'m> {
+    id: &'m TenantId,
+    from: String,
+    to: String,
+    partitions: Vec<String>,
+    /// What the partitions begin with that calls write to even while they may only read.
+    changing: Vec<String>,
+}
+
+impl Operator {
+    /// Moves a tenant's data. While it is copied the tenant's calls read and don't write; for the last changes none is
+    /// served. The move is decided only if both sides have the same items and as many as the tenant's own count says.
+    ///
+    /// Every step is said by the plan and can be repeated: after an interruption the same call goes on, and one to
+    /// where the tenant still is gives the move up. Every write of a move holds only for the epoch of its step, so two
+    /// movers can't undo each other's work. It needs the mover's role.
+    ///
+    /// # Errors
+    /// [`Problem::Conflict`] when the sides don't agree, a collection is not in the list, or the plan is changed
+    /// meanwhile: the tenant is served where it was. [`Problem::Unavailable`] when the store does not answer: call again.
+    pub async fn move_tenant(
+        &self,
+        id: &TenantId,
+        to: Placement,
+        collections: &[CollectionName],
+    ) -> Result<Moved, Problem> {
+        let mut plan = self.plan(id).await?;
+        let way = self.way(id, to, collections).await?;
+        let mut sum = None;
+        if plan.placement != to {
+            (plan, sum) = self.copy_and_decide(plan, to, &way).await?;
+        } else if plan.moving.is_some() {
+            plan = self.change_plan(id, |plan| Plan { moving: None, ..plan }).await?;
+        }
+        let mut removed = 0_u64;
+        if self.has_table(&way.from).await? {
+            for partition in &way.partitions {
+                removed = removed.saturating_add(self.empty(&way, plan.epoch, partition).await?);
+            }
+        }
+        if to == Placement::Pooled {
+            self.drop_table(&way.from).await?;
+        }
+        Ok(Moved { sum, removed })
+    }
+
+    async fn copy_and_decide(
+        &self,
+        mut plan: Plan,
+        to: Placement,
+        way: &Way<'_>,
+    ) -> Result<(Plan, Option<Sum>), Problem> {
+        if to == Placement::Dedicated {
+            self.make_table(&way.to).await?;
+        }
+        if plan.moving.is_none() {
+            plan = self.change_plan(way.id, |plan| Plan { moving: Some(Moving::Copying), ..plan }).await?;
+        }
+        if plan.moving == Some(Moving::Copying) {
+            for partition in &way.partitions {
+                self.copy(way, plan.epoch, partition).await?;
+            }
+            plan = self.change_plan(way.id, |plan| Plan { moving: Some(Moving::Closed), ..plan }).await?;
+        }
+        let changes = |key: &&String| way.changing.iter().any(|start| key.starts_with(start));
+        for partition in way.partitions.iter().filter(changes) {
+            self.copy(way, plan.epoch, partition).await?;
+        }
+        let agreed = self.agree(way).await;
+        let placement = if agreed.is_ok() { to } else { plan.placement };
+        let decided = Plan { epoch: plan.epoch.saturating_add(1), placement, moving: None, ..plan };
+        self.set_plan(way.id, &decided).await?;
+        Ok((decided, Some(agreed?)))
+    }
+
+    async fn way<'m>(
+        &self,
+        id: &'m TenantId,
+        to: Placement,
+        collections: &[CollectionName],
+    ) -> Result<Way<'m>, Problem> {
+        let pooled = self.data.as_str().into();
+        let own = Placement::Dedicated.table(&pooled, id).to_string();
+        let (from, to) = match to {
+            Placement::Pooled => (own, self.data.clone()),
+            Placement::Dedicated => (self.data.clone(), own),
+        };
+        let (made, now) = (self.made(id).await?, Clock::System.now());
+        let changing = ["METER", "IDEM", "AUDIT"].map(|family| format!("TENANT#{id}#{family}"));
+        // A record of the last minute of today may be written tomorrow.
+        let partitions = partitions(id, collections, (made, now.plus_s(24 * 3600)));
+        Ok(Way { id, from, to, partitions, changing: changing.into() })
+    }
+
+    /// When the tenant was made.
+    async fn made(&self, id: &TenantId) -> Result<Moment, Problem> {
+        let reply = self
+            .client
+            .get_item()
+            .table_name(&self.registry)
+            .key("pk", text(&Row::Tenant(id.clone()).key()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|err| store_problem("reading the registry", err))?;
+        let made = reply.item.as_ref().and_then(|item| item.get("made_s")?.as_n().ok()?.parse().ok());
+        let made_s = made.ok_or(Problem::NotFound { kind: "tenant" })?;
+        Ok(Clock::fixed_at_s(made_s).now())
+    }
+
+    /// Makes a partition of the other side what it is on this side: what is there and not here is removed.
+    async fn copy(&self, way: &Way<'_>, epoch: u64, partition: &str) -> Result<(), Problem> {
+        let mut here = BTreeSet::new();
+        let mut pages = Pages::new(&self.client, &way.from, partition);
+        while let Some(items) = pages.next().await? {
+            here.extend(items.iter().filter_map(sort_key));
+            self.write(way, epoch, &items, |item| put(&way.to, item)).await?;
+        }
+        let mut pages = Pages::new(&self.client, &way.to, partition);
+        while let Some(mut items) = pages.next().await? {
+            items.retain(|item| sort_key(item).is_none_or(|key| !here.contains(&key)));
+            self.write(way, epoch, &items, |item| remove(&way.to, item)).await?;
+        }
+        Ok(())
+    }
+
+    /// What both sides have, if it is the same and as much as the tenant's own count says.
+    async fn agree(&self, way: &Way<'_>) -> Result<Sum, Problem> {
+        let (from, to) = (self.sum(&way.from, way).await?, self.sum(&way.to, way).await?);
+        let counted = self.counted_items(way).await?;
+        let found = self.count_items(way).await?;
+        if from != to || counted != found {
+            let detail = format!(
+                "the tenant stays where it was: {} items here and {} there, {found} in the collections that were \
+                 named, {counted} by the tenant's own count",
+                from.items, to.items
+            );
+            return Err(Problem::Conflict { detail });
+        }
+        Ok(from)
+    }
+
+    async fn sum(&self, table: &str, way: &Way<'_>) -> Result<Sum, Problem> {
+        let mut summing = Summing::new();
+        for partition in &way.partitions {
+            let mut pages = Pages::new(&self.client, table, partition);
+            while let Some(items) = pages.next().await? {
+                items.iter().for_each(|item| summing.add(item));
+            }
+        }
+        Ok(summing.done())
+    }
+
+    /// Items of collections that were found.
+    async fn count_items(&self, way: &Way<'_>) -> Result<u64, Problem> {
+        let start = format!("TENANT#{}#ITEM#", way.id);
+        let mut found = 0_u64;
+        for partition in way.partitions.iter().filter(|key| key.starts_with(&start)) {
+            let mut pages = Pages::new(&self.client, &way.from, partition);
+            while let Some(items) = pages.next().await? {
+                found = found.saturating_add(u64::try_from(items.len()).unwrap_or(u64::MAX));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Items as the transactions counted them.
+    async fn counted_items(&self, way: &Way<'_>) -> Result<u64, Problem> {
+        let reply = self
+            .client
+            .get_item()
+            .table_name(&way.from)
+            .key("pk", text(&Family::Meter.of(way.id)))
+            .key("sk", text("STORAGE"))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|err| store_problem(MOVING, err))?;
+        let counted = reply.item.as_ref().and_then(|item| item.get("item_count")?.as_n().ok()?.parse().ok());
+        Ok(counted.unwrap_or(0))
+    }
+
+    /// Removes a partition of this side, and says how many items it had.
+    async fn empty(&self, way: &Way<'_>, epoch: u64, partition: &str) -> Result<u64, Problem> {
+        let mut removed = 0_u64;
+        let mut pages = Pages::new(&self.client, &way.from, partition);
+        while let Some(items) = pages.next().await? {
+            removed = removed.saturating_add(u64::try_from(items.len()).unwrap_or(u64::MAX));
+            self.write(way, epoch, &items, |item| remove(&way.from, item)).await?;
+        }
+        Ok(removed)
+    }
+
+    /// Writes in transactions, each of which holds only if the plan still has this epoch.
+    async fn write(
+        &self,
+        way: &Way<'_>,
+        epoch: u64,
+        items: &[Item],
+        action: impl Fn(&Item) -> Result<TransactWriteItem, Problem>,
+    ) -> Result<(), Problem> {
+        let mut rest = items;
+        while !rest.is_empty() {
+            let mut bytes = 0_usize;
+            let fits = |item: &&Item| {
+                bytes = bytes.saturating_add(size(item));
+                bytes <= BYTES_MAX
+            };
+            let count = rest.iter().take(ITEMS_MAX).take_while(fits).count().max(1);
+            let (chunk, later) = rest.split_at(count);
+            let mut actions = vec![self.still(way.id, epoch)?];
+            for item in chunk {
+                actions.push(action(item)?);
+            }
+            self.transact(actions).await?;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// The condition that the plan still has this epoch.
+    fn still(&self, id: &TenantId, epoch: u64) -> Result<TransactWriteItem, Problem> {
+        let check = ConditionCheck::builder()
+            .table_name(&self.data)
+            .key("pk", text(&Family::Plan.of(id)))
+            .key("sk", text("PLAN"))
+            .condition_expression("epoch = :epoch")
+            .expression_attribute_values(":epoch", AttributeValue::N(epoch.to_string()))
+            .build()
+            .map_err(fault)?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
+    }
+
+    async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<(), Problem> {
+        for attempt in 0..WRITE_ATTEMPTS_MAX {
+            let request = self.client.transact_write_items().set_transact_items(Some(actions.clone()));
+            let err = match request.send().await {
+                Ok(_) => return Ok(()),
+                Err(err) => err,
+            };
+            let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
+                err.as_service_error()
+            else {
+                return Err(store_problem(MOVING, err));
+            };
+            let failed = |reason: &CancellationReason| reason.code() == Some("ConditionalCheckFailed");
+            if cancelled.cancellation_reasons().iter().any(failed) {
+                let detail = "the plan was changed meanwhile; look at it, and move again".to_owned();
+                return Err(Problem::Conflict { detail });
+            }
+            let pause_ms = 20_u64.saturating_mul(1 << attempt);
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        }
+        Err(Problem::Unavailable { doing: MOVING, source: None })
+    }
+
+    /// Makes a table like that of all, and waits until it is there.
+    async fn make_table(&self, name: &str) -> Result<(), Problem> {
+        if !self.has_table(name).await? {
+            let pooled = self.described(&self.data).await?;
+            let pooled = pooled.ok_or_else(|| Problem::internal(MOVING, "there is no table of all"))?;
+            self.create_like(name, &pooled).await?;
+        }
+        for _ in 0..TABLE_ATTEMPTS_MAX {
+            let described = self.described(name).await?;
+            if described.is_some_and(|table| table.table_status == Some(TableStatus::Active)) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        Err(Problem::Unavailable { doing: MOVING, source: None })
+    }
+
+    async fn create_like(&self, name: &str, pooled: &TableDescription) -> Result<(), Problem> {
+        let mut attributes: Vec<AttributeDefinition> = pooled.attribute_definitions().to_vec();
+        attributes.sort_by(|a, b| a.attribute_name.cmp(&b.attribute_name));
+        let index = |index: &aws_sdk_dynamodb::types::GlobalSecondaryIndexDescription| {
+            GlobalSecondaryIndex::builder()
+                .set_index_name(index.index_name.clone())
+                .set_key_schema(index.key_schema.clone())
+                .set_projection(index.projection.clone())
+                .build()
+                .map_err(fault)
+        };
+        let indexes: Vec<_> =
+            pooled.global_secondary_indexes().iter().map(index).collect::<Result<_, _>>()?;
+        let reply = self
+            .client
+            .create_table()
+            .table_name(name)
+            .set_attribute_definitions(Some(attributes))
+            .set_key_schema(pooled.key_schema.clone())
+            .billing_mode(BillingMode::PayPerRequest)
+            .set_global_secondary_indexes(Some(indexes).filter(|indexes| !indexes.is_empty()))
+            .send()
+            .await;
+        match reply {
+            Ok(_) => Ok(()),
+            // Another run of this command made it.
+            Err(err)
+                if err.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) =>
+            {
+                Ok(())
+            }
+            Err(err) => Err(store_problem(MOVING, err)),
+        }
+    }
+
+    async fn has_table(&self, name: &str) -> Result<bool, Problem> {
+        Ok(self.described(name).await?.is_some())
+    }
+
+    async fn described(&self, name: &str) -> Result<Option<TableDescription>, Problem> {
+        match self.client.describe_table().table_name(name).send().await {
+            Ok(reply) => Ok(reply.table),
+            Err(err) if err.as_service_error().is_some_and(|err| err.is_resource_not_found_exception()) => {
+                Ok(None)
+            }
+            Err(err) => Err(store_problem(MOVING, err)),
+        }
+    }
+
+    async fn drop_table(&self, name: &str) -> Result<(), Problem> {
+        if self.has_table(name).await? {
+            let reply = self.client.delete_table().table_name(name).send().await;
+            reply.map_err(|err| store_problem(MOVING, err))?;
+        }
+        Ok(())
+    }
+}
+
+fn sort_key(item: &Item) -> Option<String> {
+    item.get("sk")?.as_s().ok().cloned()
+}
+
+fn put(table: &str, item: &Item) -> Result<TransactWriteItem, Problem> {
+    let put = Put::builder().table_name(table).set_item(Some(item.clone())).build().map_err(fault)?;
+    Ok(TransactWriteItem::builder().put(put).build())
+}
+
+fn remove(table: &str, item: &Item) -> Result<TransactWriteItem, Problem> {
+    let key = |name: &str| item.get(name).cloned().unwrap_or(AttributeValue::Null(true));
+    let delete = Delete::builder().table_name(table).key("pk", key("pk")).key("sk", key("sk"));
+    Ok(TransactWriteItem::builder().delete(delete.build().map_err(fault)?).build())
+}
