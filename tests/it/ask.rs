@@ -60,7 +60,7 @@ pub(crate) fn list_tools() -> Value {
 /// The word in a tool's refusal that clients branch on.
 pub(crate) fn code_of(reply: &Response<Bytes>) -> String {
     let body = json_of(reply);
-    let in_result = &body["result"]["_meta"]["insula/error"]["code"];
+    let in_result = &body["result"]["_meta"]["tenancy/error"]["code"];
     if let Some(code) = in_result.as_str().or(body["code"].as_str()) {
         return code.to_owned();
     }

@@ -19,7 +19,7 @@ use crate::{
     spec::{ClientCapability, Hints},
 };
 
-const IDEMPOTENCY_KEY: &str = "insula/idempotencyKey";
+const IDEMPOTENCY_KEY: &str = "tenancy/idempotencyKey";
 const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
 
 /// A call with its arguments read and found right, to be authorised, run and replied to.
@@ -114,7 +114,7 @@ impl<C, E> Call<'_, C, E> {
         self.entry.scopes
     }
 
-    /// `_meta["insula/idempotencyKey"]` of a tool call: 1 to 128 visible ASCII characters.
+    /// `_meta["tenancy/idempotencyKey"]` of a tool call: 1 to 128 visible ASCII characters.
     #[must_use]
     pub fn idempotency_key(&self) -> Option<&str> {
         self.idempotency_key.as_deref()

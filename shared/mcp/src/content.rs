@@ -209,7 +209,7 @@ impl ToolResult {
     pub(crate) fn refusal(refusal: Refusal) -> ToolResult {
         let mut error = serde_json::Map::from_iter([("code".to_owned(), Value::from(refusal.code))]);
         error.extend(refusal.data.map(|data| ("data".to_owned(), data)));
-        let mut meta = serde_json::Map::from_iter([("insula/error".to_owned(), Value::Object(error))]);
+        let mut meta = serde_json::Map::from_iter([("tenancy/error".to_owned(), Value::Object(error))]);
         let challenge = refusal.www_authenticate.map(|challenge| Value::from(vec![challenge]));
         meta.extend(challenge.map(|challenge| ("mcp/www_authenticate".to_owned(), challenge)));
         ToolResult {

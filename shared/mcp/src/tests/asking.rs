@@ -91,7 +91,7 @@ fn a_client_is_asked_only_for_what_it_can_do() {
 fn a_client_of_the_initialize_era_is_told_that_it_cannot_be_asked() {
     for tool in ["erase", "needy"] {
         let result = Post::legacy("tools/call", json!({ "name": tool })).send().result();
-        assert_eq!(result["_meta"]["insula/error"]["code"], "client_too_old", "{tool}");
+        assert_eq!(result["_meta"]["tenancy/error"]["code"], "client_too_old", "{tool}");
         assert_eq!(result["isError"], true);
     }
 }

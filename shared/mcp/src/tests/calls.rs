@@ -56,7 +56,7 @@ fn wrong_arguments_are_a_result_that_says_where_and_why_and_nothing_runs() {
                 "resultType": "complete",
                 "content": [{ "type": "text", "text": why }],
                 "isError": true,
-                "_meta": { "insula/error": { "code": "invalid_arguments" } },
+                "_meta": { "tenancy/error": { "code": "invalid_arguments" } },
             })
         );
     }
@@ -76,7 +76,7 @@ fn a_refusal_is_a_result_that_the_model_can_say() {
             "resultType": "complete",
             "content": [{ "type": "text", "text": "no calls are left until Monday" }],
             "isError": true,
-            "_meta": { "insula/error": { "code": "limit_reached", "data": { "limit": 100 } } },
+            "_meta": { "tenancy/error": { "code": "limit_reached", "data": { "limit": 100 } } },
         })
     );
     let sign_in = Post::call("greet", json!({ "name": "stranger" })).send();
@@ -118,7 +118,7 @@ fn an_argument_that_a_header_repeats_is_there_twice_and_equal() {
 #[test]
 fn a_call_says_what_its_caller_must_check() {
     let post = Post::call("greet", json!({ "times": 1, "name": "you" }))
-        .meta("insula/idempotencyKey", json!("k1"))
+        .meta("tenancy/idempotencyKey", json!("k1"))
         .meta("io.modelcontextprotocol/clientInfo", json!({ "name": "a\nb" }));
     called(&post, |call| {
         assert_eq!((call.method(), call.name(), call.read_only()), ("tools/call", "greet", false));
@@ -133,10 +133,10 @@ fn a_call_says_what_its_caller_must_check() {
 fn an_idempotency_key_is_short_and_visible() {
     let call = Post::call("greet", json!({ "name": "you" }));
     for key in [json!("k".repeat(128)), json!("!")] {
-        assert_eq!(call.clone().meta("insula/idempotencyKey", key).sent(), (200, 0));
+        assert_eq!(call.clone().meta("tenancy/idempotencyKey", key).sent(), (200, 0));
     }
     for key in [json!(""), json!("k".repeat(129)), json!("a b"), json!("é"), json!(7), Value::Null] {
-        assert_eq!(call.clone().meta("insula/idempotencyKey", key.clone()).sent(), (400, -32602), "{key}");
+        assert_eq!(call.clone().meta("tenancy/idempotencyKey", key.clone()).sent(), (400, -32602), "{key}");
     }
 }
 
