@@ -9,7 +9,7 @@ use crate::{
     clock::Clock,
     crypto::{Sealer, sha256},
     key::{CollectionName, ItemId, Shelf},
-    plan::{Plan, Plans},
+    plan::{Limits, Plan, Plans},
     record::{Raw, Record, Stored, prepare},
     staged::Staged,
     tenant::{Caller, TenantId, Tier},
@@ -106,6 +106,18 @@ impl TenantScope {
     #[must_use]
     pub fn tier(&self) -> Tier {
         self.room.plan.tier
+    }
+
+    /// The version of the plan that this call runs under: every change of the operator raises it.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.room.plan.epoch
+    }
+
+    /// What the tenant may use.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.room.plan.limits
     }
 
     /// Whether the tenant has a feature. Where the operator changes the answer before the call is committed, the call

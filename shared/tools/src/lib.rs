@@ -1,8 +1,10 @@
 //! The tools of the SaaS: the crate that its developers own. `functions/mcp` only registers what is declared here.
 
+mod access;
 mod notes;
 mod profile;
 
+pub use access::role_of;
 use insula_mcp::{Builder, Refusal};
 use insula_tenancy::{Problem, TenantScope};
 
@@ -12,8 +14,8 @@ pub fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<TenantScope,
     profile::declare(notes::declare(builder))
 }
 
-/// Every scope that a tool needs, for the public metadata of a host.
-pub const SCOPES: [&str; 3] = ["notes:read", "notes:write", "profile:read"];
+/// Every scope that a tool needs or that gives a role, for the public metadata of a host.
+pub const SCOPES: [&str; 4] = ["notes:read", "notes:write", "profile:read", "workspace:admin"];
 
 /// What ends a tool. Made from the kernel's [`Problem`], said to the model in its words.
 #[derive(Debug)]

@@ -37,8 +37,36 @@ fn the_rest_edge_guards_all_but_preflights_and_public_documents() {
     OPTIONS /.well-known/openai-apps-challenge DiscoverFunction - {}
     ANY /mcp McpFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
     OPTIONS /mcp DiscoverFunction - {}
+    ANY /v1/collections/{proxy+} ItemsFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
+    OPTIONS /v1/collections/{proxy+} DiscoverFunction - {}
+    ANY /v1/config ConfigFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
+    OPTIONS /v1/config DiscoverFunction - {}
+    ANY /v1/config/{proxy+} ConfigFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
+    OPTIONS /v1/config/{proxy+} DiscoverFunction - {}
+    ANY /v1/secrets SecretsFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
+    OPTIONS /v1/secrets DiscoverFunction - {}
+    ANY /v1/secrets/{proxy+} SecretsFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
+    OPTIONS /v1/secrets/{proxy+} DiscoverFunction - {}
+    ANY /v1/usage UsageFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
+    OPTIONS /v1/usage DiscoverFunction - {}
+    ANY /v1/usage/{proxy+} UsageFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
+    OPTIONS /v1/usage/{proxy+} DiscoverFunction - {}
     ANY /{tenant}/mcp McpFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
     OPTIONS /{tenant}/mcp DiscoverFunction - {}
+    ANY /{tenant}/v1/collections/{proxy+} ItemsFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
+    OPTIONS /{tenant}/v1/collections/{proxy+} DiscoverFunction - {}
+    ANY /{tenant}/v1/config ConfigFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
+    OPTIONS /{tenant}/v1/config DiscoverFunction - {}
+    ANY /{tenant}/v1/config/{proxy+} ConfigFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
+    OPTIONS /{tenant}/v1/config/{proxy+} DiscoverFunction - {}
+    ANY /{tenant}/v1/secrets SecretsFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
+    OPTIONS /{tenant}/v1/secrets DiscoverFunction - {}
+    ANY /{tenant}/v1/secrets/{proxy+} SecretsFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
+    OPTIONS /{tenant}/v1/secrets/{proxy+} DiscoverFunction - {}
+    ANY /{tenant}/v1/usage UsageFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
+    OPTIONS /{tenant}/v1/usage DiscoverFunction - {}
+    ANY /{tenant}/v1/usage/{proxy+} UsageFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
+    OPTIONS /{tenant}/v1/usage/{proxy+} DiscoverFunction - {}
     "#);
     insta::assert_debug_snapshot!(stack.api.authorizers, @r#"
     {
@@ -69,8 +97,36 @@ fn the_http_edge_guards_all_but_preflights_and_public_documents() {
     OPTIONS /.well-known/openai-apps-challenge DiscoverFunction - {}
     ANY /mcp McpFunction UniversalAuthorizer {}
     OPTIONS /mcp DiscoverFunction - {}
+    ANY /v1/collections/{proxy+} ItemsFunction UniversalAuthorizer {}
+    OPTIONS /v1/collections/{proxy+} DiscoverFunction - {}
+    ANY /v1/config ConfigFunction UniversalAuthorizer {}
+    OPTIONS /v1/config DiscoverFunction - {}
+    ANY /v1/config/{proxy+} ConfigFunction UniversalAuthorizer {}
+    OPTIONS /v1/config/{proxy+} DiscoverFunction - {}
+    ANY /v1/secrets SecretsFunction UniversalAuthorizer {}
+    OPTIONS /v1/secrets DiscoverFunction - {}
+    ANY /v1/secrets/{proxy+} SecretsFunction UniversalAuthorizer {}
+    OPTIONS /v1/secrets/{proxy+} DiscoverFunction - {}
+    ANY /v1/usage UsageFunction UniversalAuthorizer {}
+    OPTIONS /v1/usage DiscoverFunction - {}
+    ANY /v1/usage/{proxy+} UsageFunction UniversalAuthorizer {}
+    OPTIONS /v1/usage/{proxy+} DiscoverFunction - {}
     ANY /{tenant}/mcp McpFunction TenantAuthorizer {}
     OPTIONS /{tenant}/mcp DiscoverFunction - {}
+    ANY /{tenant}/v1/collections/{proxy+} ItemsFunction TenantAuthorizer {}
+    OPTIONS /{tenant}/v1/collections/{proxy+} DiscoverFunction - {}
+    ANY /{tenant}/v1/config ConfigFunction TenantAuthorizer {}
+    OPTIONS /{tenant}/v1/config DiscoverFunction - {}
+    ANY /{tenant}/v1/config/{proxy+} ConfigFunction TenantAuthorizer {}
+    OPTIONS /{tenant}/v1/config/{proxy+} DiscoverFunction - {}
+    ANY /{tenant}/v1/secrets SecretsFunction TenantAuthorizer {}
+    OPTIONS /{tenant}/v1/secrets DiscoverFunction - {}
+    ANY /{tenant}/v1/secrets/{proxy+} SecretsFunction TenantAuthorizer {}
+    OPTIONS /{tenant}/v1/secrets/{proxy+} DiscoverFunction - {}
+    ANY /{tenant}/v1/usage UsageFunction TenantAuthorizer {}
+    OPTIONS /{tenant}/v1/usage DiscoverFunction - {}
+    ANY /{tenant}/v1/usage/{proxy+} UsageFunction TenantAuthorizer {}
+    OPTIONS /{tenant}/v1/usage/{proxy+} DiscoverFunction - {}
     ");
     insta::assert_debug_snapshot!(stack.api.authorizers, @r#"
     {
@@ -132,7 +188,7 @@ fn the_audience_of_the_native_authorizer_is_the_universal_url_unless_given() {
 fn permissions(file: &str, parameters: &[(&str, &str)]) -> Vec<(String, String)> {
     let document = Document::read(&root(), file).unwrap();
     let local = Local { account: "000000000000".to_owned(), region: "eu-central-1".to_owned() };
-    let functions = ["Mcp", "Authorize", "Discover"].map(|name| {
+    let functions = ["Mcp", "Items", "Config", "Secrets", "Usage", "Authorize", "Discover"].map(|name| {
         let arn = format!("arn:aws:lambda:eu-central-1:000000000000:function:{name}Function");
         (format!("{name}FunctionArn"), arn)
     });

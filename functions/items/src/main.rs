@@ -1,0 +1,5 @@
+//! The binary of `items`.
+
+fn main() -> Result<(), insula_gateway::Error> {
+    insula_gateway::run(items::serve())
+}

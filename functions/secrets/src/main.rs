@@ -1,0 +1,5 @@
+//! The binary of `secrets`.
+
+fn main() -> Result<(), insula_gateway::Error> {
+    insula_gateway::run(secrets::serve())
+}

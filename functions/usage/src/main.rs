@@ -1,0 +1,5 @@
+//! The binary of `usage`.
+
+fn main() -> Result<(), insula_gateway::Error> {
+    insula_gateway::run(usage::serve())
+}

@@ -1,0 +1,24 @@
+//! Who may do what within a tenant: the one table of actions and the least role that each asks for.
+
+use insula_tenancy::Role;
+
+/// Every action, in alphabetical order. An endpoint whose action is not here ends its function in init.
+const ACCESS: &[(&str, Role)] = &[("usage_read", Role::ReadOnly)];
+
+/// The least role that may do this; `None` for an action that is not in the table, which nobody may do.
+#[must_use]
+pub fn role_of(action: &str) -> Option<Role> {
+    ACCESS.iter().find(|(known, _)| *known == action).map(|(_, role)| *role)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_is_in_the_table_once_and_one_that_is_not_is_nobodys() {
+        assert!(ACCESS.is_sorted_by(|(one, _), (next, _)| one < next));
+        assert!(ACCESS.iter().all(|(action, role)| role_of(action) == Some(*role)));
+        assert_eq!((role_of(""), role_of("usage")), (None, None));
+    }
+}
