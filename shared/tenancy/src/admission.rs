@@ -208,7 +208,14 @@ impl Admission {
         self.check_result(outcome)?;
         let growth = Growth::of(&writes);
         let mut plan = self.room.plan.clone();
-        check_moving(&plan, outcome)?;
+        if plan.moving.is_some() {
+            // What is remembered may be over, so nobody is refused for it before it is read again.
+            plan = self.newer_plan().await?;
+            check_moving(&plan, outcome)?;
+            if !plan.promises_as(&self.room.plan) {
+                return self.again(plan);
+            }
+        }
         self.check_growth(&plan, &growth, Stock::default()).await?;
         let mut window = Window::Opened;
         let mut refreshed = false;

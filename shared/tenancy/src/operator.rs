@@ -21,6 +21,7 @@ mod mover;
 mod partitions;
 mod plan;
 
+pub use crate::registry::ROUTE_TTL_S;
 pub use mover::Moved;
 pub use partitions::Sum;
 

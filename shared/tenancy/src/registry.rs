@@ -16,7 +16,7 @@ use crate::{
 
 /// How long a routing row may be remembered. What must count at once (status, epoch, limits) is a condition of
 /// every transaction, so this bounds only how long a moved host or a removed issuer still routes.
-const ROUTE_TTL: Duration = Duration::from_secs(30);
+pub const ROUTE_TTL_S: u64 = 30;
 /// Rows that an instance remembers.
 const ROUTES_MAX: u64 = 20_000;
 
@@ -119,7 +119,9 @@ type Item = HashMap<String, AttributeValue>;
 
 impl Registry {
     pub(crate) fn new(client: Client, table: String, freshness: Freshness) -> Self {
-        let cache = || Cache::builder().max_capacity(ROUTES_MAX).time_to_live(ROUTE_TTL).build();
+        let cache = || {
+            Cache::builder().max_capacity(ROUTES_MAX).time_to_live(Duration::from_secs(ROUTE_TTL_S)).build()
+        };
         let rows = (freshness == Freshness::Remembered).then(cache);
         Self { client, table, rows }
     }

@@ -83,10 +83,25 @@ impl Operator {
                 removed = removed.saturating_add(self.empty(&way, plan.epoch, partition).await?);
             }
         }
-        if to == Placement::Pooled {
-            self.drop_table(&way.from).await?;
-        }
         Ok(Moved { sum, removed })
+    }
+
+    /// Removes the empty table that a move back left. Instances may ask it for as long as they remember a route, so
+    /// this is not part of the move: wait [`crate::operator::ROUTE_TTL_S`] seconds before.
+    ///
+    /// # Errors
+    /// [`Problem::Conflict`] for a tenant whose data is there, or on its way.
+    pub async fn drop_own_table(&self, id: &TenantId) -> Result<(), Problem> {
+        let plan = self.plan(id).await?;
+        if plan.placement == Placement::Dedicated || plan.moving.is_some() {
+            return Err(Problem::Conflict { detail: "the tenant's data is in this table".to_owned() });
+        }
+        let name = Placement::Dedicated.table(&self.data.as_str().into(), id);
+        if self.has_table(&name).await? {
+            let reply = self.client.delete_table().table_name(&*name).send().await;
+            reply.map_err(|err| store_problem(MOVING, err))?;
+        }
+        Ok(())
     }
 
     async fn copy_and_decide(
@@ -363,14 +378,6 @@ impl Operator {
             }
             Err(err) => Err(store_problem(MOVING, err)),
         }
-    }
-
-    async fn drop_table(&self, name: &str) -> Result<(), Problem> {
-        if self.has_table(name).await? {
-            let reply = self.client.delete_table().table_name(name).send().await;
-            reply.map_err(|err| store_problem(MOVING, err))?;
-        }
-        Ok(())
     }
 }
 
