@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    process::Command,
     sync::{OnceLock, mpsc},
 };
 
@@ -11,7 +10,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use insula_local::{DEMO, Edge, Local, Options, idp::Mint, read_tenants};
+use insula_local::{DEMO, Edge, Local, Options, build_functions, idp::Mint, read_tenants};
 use serde_json::{Value, json};
 
 /// A stack that lives as long as the test binary, on a runtime of its own.
@@ -28,12 +27,7 @@ pub(crate) fn root() -> PathBuf {
 /// The folder of the binaries, which one `cargo build` has made or found fresh.
 pub(crate) fn bin_dir() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let status =
-            Command::new("cargo").current_dir(root()).args(["build", "--quiet", "--bins"]).status().unwrap();
-        assert!(status.success(), "the functions build");
-        std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned()
-    })
+    BUILT.get_or_init(|| build_functions(&root()).unwrap())
 }
 
 /// How a stack of this test binary starts: in memory, on free ports, with the demo's tenants.

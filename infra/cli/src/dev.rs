@@ -2,14 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs,
+    fs,
     path::{Path, PathBuf},
-    process::Stdio,
 };
 
 use clap::{Args, ValueEnum};
-use insula_local::{DemoTenant, Edge, Local, Options, read_tenants};
-use tokio::process::Command;
+use insula_local::{DemoTenant, Edge, Local, Options, build_functions, read_tenants};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::say;
@@ -54,7 +52,7 @@ impl Dev {
         tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();
         let tenants = self.tenants()?;
         let root = root()?;
-        let bin_dir = build(&root).await?;
+        let bin_dir = build_functions(&root).map_err(|err| err.to_string())?;
         let options = Options {
             root,
             bin_dir,
@@ -91,23 +89,6 @@ fn root() -> Result<PathBuf, String> {
     let root =
         here.parent().and_then(Path::parent).ok_or("the command was built outside of its workspace")?;
     Ok(root.to_owned())
-}
-
-/// Builds every function with the profile of this very command, and says where the binaries are.
-async fn build(root: &Path) -> Result<PathBuf, String> {
-    let exe = env::current_exe().map_err(|err| format!("where this command is: {err}"))?;
-    let folder = exe.parent().ok_or("this command has no folder")?.to_owned();
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(root).args(["build", "--quiet", "--bins"]).stdin(Stdio::null());
-    if folder.ends_with("release") {
-        cargo.arg("--release");
-    }
-    let status = cargo.status().await.map_err(|err| format!("cargo: {err}"))?;
-    if status.success() {
-        Ok(folder)
-    } else {
-        Err("the functions do not build; cargo says why above".to_owned())
-    }
 }
 
 fn log(function: &str, line: &str) {

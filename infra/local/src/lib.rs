@@ -5,6 +5,7 @@
 
 pub mod aws;
 mod demo;
+mod functions;
 pub mod gateway;
 pub mod idp;
 pub mod lambda;
@@ -12,4 +13,5 @@ mod local;
 pub mod template;
 
 pub use demo::{DEMO, DemoError, DemoTenant, DemoUser, read_tenants};
+pub use functions::{BuildError, build_functions};
 pub use local::{Edge, Local, Options, StartError};
