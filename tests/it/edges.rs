@@ -1,9 +1,13 @@
 //! The other deployments: the HTTP API, and Lambda's tenant isolation mode, with the same binaries.
 
+use http::Method;
 use insula_local::Edge;
 use serde_json::json;
 
-use crate::harness::{json_of, options, start, tool_call};
+use crate::{
+    ask::ask,
+    harness::{json_of, options, start, tool_call},
+};
 
 #[tokio::test]
 async fn behind_the_http_api_the_token_names_the_tenant_at_the_universal_url() {
@@ -28,16 +32,21 @@ async fn in_isolation_mode_no_instance_serves_two_tenants() {
     for tenant in ["acme", "globex", "acme"] {
         let listed = stack.call(tenant, "notes_list", json!({})).await;
         assert_eq!(listed["isError"], false, "{tenant}");
+        let url = stack.host_url(tenant);
+        let bearer = format!("Bearer {}", stack.token(tenant, &url));
+        let usage = url.replace("/mcp", "/v1/usage");
+        let answered = ask(&stack, Method::GET, &usage, &[("authorization", &bearer)], "").await;
+        // Globex is of a tier without API access, which only its own instance can know.
+        assert_eq!(answered.status(), if tenant == "acme" { 200 } else { 403 }, "{tenant}");
     }
-    let mut tenants: Vec<_> = stack
-        .local
-        .lambda
-        .instances()
-        .into_iter()
-        .filter(|instance| instance.function == "McpFunction")
-        .map(|instance| instance.tenant.unwrap())
-        .collect();
-    tenants.sort();
-    tenants.dedup();
-    assert_eq!(tenants.len(), 2, "an instance belongs to one tenant: {tenants:?}");
+    for function in ["McpFunction", "UsageFunction"] {
+        let instances = stack.local.lambda.instances().into_iter();
+        let mut tenants: Vec<_> = instances
+            .filter(|instance| instance.function == function)
+            .map(|instance| instance.tenant.unwrap())
+            .collect();
+        tenants.sort();
+        tenants.dedup();
+        assert_eq!(tenants.len(), 2, "an instance of {function} belongs to one tenant: {tenants:?}");
+    }
 }

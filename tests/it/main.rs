@@ -17,6 +17,7 @@ mod harness;
 mod input;
 mod isolation;
 mod placement;
+mod rest;
 mod rmcp;
 mod walls;
 mod wire;

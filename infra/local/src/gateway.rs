@@ -226,7 +226,7 @@ impl Edge {
         if invoked.function_error.is_some() {
             return Err(Kind::Integration.into());
         }
-        Ok(Reply::from_function(api.kind, &invoked.payload)?)
+        Ok(Reply::from_function(api, request.header("accept").as_deref(), &invoked.payload)?)
     }
 }
 

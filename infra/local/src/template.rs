@@ -89,6 +89,16 @@ pub struct Api {
     pub authorizers: BTreeMap<String, Authorizer>,
     /// REST only: by response type, for instance `ACCESS_DENIED`.
     pub gateway_responses: BTreeMap<String, GatewayResponse>,
+    /// REST only: media types whose bodies are no text.
+    pub binary_media_types: Vec<String>,
+}
+
+impl Api {
+    /// Whether a header names, as its first media type, one whose bodies are no text.
+    pub(crate) fn is_binary(&self, header: Option<&str>) -> bool {
+        let first = header.and_then(|header| header.split([',', ';']).next()).unwrap_or_default();
+        self.binary_media_types.iter().any(|binary| binary.eq_ignore_ascii_case(first.trim()))
+    }
 }
 
 /// REST API (v1 events) or HTTP API (v2 events).

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::gateway::refusal::Kind;
-use crate::template::ApiKind;
+use crate::template::{Api, ApiKind};
 
 /// Headers of a function that reach the client under another name. Source: the table in the important notes
 /// on REST APIs. The HTTP API does the same to `WWW-Authenticate`.
@@ -48,10 +48,10 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// The function's payload as an answer, or the refusal that API Gateway makes of it.
-    pub(super) fn from_function(kind: ApiKind, payload: &[u8]) -> Result<Self, Kind> {
-        let reply = match kind {
-            ApiKind::Rest => rest(payload),
+    /// The function's payload as an answer to a client that accepts this, or the refusal that API Gateway makes of it.
+    pub(super) fn from_function(api: &Api, accept: Option<&str>, payload: &[u8]) -> Result<Self, Kind> {
+        let reply = match api.kind {
+            ApiKind::Rest => rest(payload, api.is_binary(accept)),
             ApiKind::Http => http(payload),
         };
         reply.filter(Self::is_sendable).ok_or(Kind::Integration)
@@ -86,12 +86,11 @@ struct Rest {
     headers: Option<Map<String, Value>>,
     multi_value_headers: Option<Map<String, Value>>,
     body: Option<String>,
-    /// Has no effect: the API declares no binary media types, so the body is passed on as it is.
-    #[serde(rename = "isBase64Encoded")]
-    _is_base64_encoded: Option<bool>,
+    /// Has an effect only where the client asks for a binary media type first; else the body is passed on as it is.
+    is_base64_encoded: Option<bool>,
 }
 
-fn rest(payload: &[u8]) -> Option<Reply> {
+fn rest(payload: &[u8], is_binary: bool) -> Option<Reply> {
     let reply: Rest = serde_json::from_slice(payload).ok()?;
     let status = status(&reply.status_code)?;
     let mut pairs = Vec::new();
@@ -108,7 +107,10 @@ fn rest(payload: &[u8]) -> Option<Reply> {
     }
     let mut headers = passed_on(pairs);
     default_type(&mut headers, "application/json");
-    Some(Reply { status, headers, body: reply.body.unwrap_or_default().into() })
+    let text = reply.body.unwrap_or_default();
+    let is_encoded = is_binary && reply.is_base64_encoded == Some(true);
+    let body = if is_encoded { STANDARD.decode(text).ok()?.into() } else { text.into() };
+    Some(Reply { status, headers, body })
 }
 
 fn http(payload: &[u8]) -> Option<Reply> {
@@ -187,7 +189,12 @@ mod tests {
     use super::*;
 
     fn read(kind: ApiKind, reply: &Value) -> Result<Reply, Kind> {
-        Reply::from_function(kind, reply.to_string().as_bytes())
+        Reply::from_function(&api(kind), None, reply.to_string().as_bytes())
+    }
+
+    fn api(kind: ApiKind) -> Api {
+        let stack = crate::lambda::tests::stack(Vec::new());
+        Api { kind, binary_media_types: vec!["image/png".to_owned()], ..stack.api }
     }
 
     fn header(reply: &Reply, name: &str) -> Vec<String> {
@@ -218,7 +225,25 @@ mod tests {
         ] {
             assert_eq!(read(ApiKind::Rest, &bad), Err(Kind::Integration), "{bad}");
         }
-        assert_eq!(Reply::from_function(ApiKind::Rest, b"{"), Err(Kind::Integration));
+        assert_eq!(Reply::from_function(&api(ApiKind::Rest), None, b"{"), Err(Kind::Integration));
+    }
+
+    #[test]
+    fn a_rest_api_decodes_what_a_client_wants_as_bytes_first() {
+        let encoded = json!({ "statusCode": 200, "body": "/w==", "isBase64Encoded": true });
+        for (accept, body) in [
+            (Some("image/png"), Some(&b"\xff"[..])),
+            (Some("IMAGE/PNG;q=1, */*"), Some(&b"\xff"[..])),
+            (Some("*/*, image/png"), Some(&b"/w=="[..])),
+            (None, Some(&b"/w=="[..])),
+        ] {
+            let payload = encoded.to_string();
+            let reply = Reply::from_function(&api(ApiKind::Rest), accept, payload.as_bytes()).ok();
+            assert_eq!(reply.as_ref().map(|reply| &*reply.body), body, "{accept:?}");
+        }
+        let broken = json!({ "statusCode": 200, "body": "?", "isBase64Encoded": true }).to_string();
+        let reply = Reply::from_function(&api(ApiKind::Rest), Some("image/png"), broken.as_bytes());
+        assert_eq!(reply, Err(Kind::Integration));
     }
 
     #[test]

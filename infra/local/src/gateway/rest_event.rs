@@ -1,5 +1,7 @@
 //! Events of a REST API, payload format 1.0.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::gateway::authorize::Authorized;
@@ -19,9 +21,15 @@ pub(super) fn proxy(stack: &Stack, request: &Request, matched: &Matched<'_>, by:
         }
     }
     event.insert("stageVariables".to_owned(), Value::Null);
-    let body = (!request.body.is_empty()).then(|| String::from_utf8_lossy(&request.body));
+    let is_binary =
+        !request.body.is_empty() && stack.api.is_binary(request.header("content-type").as_deref());
+    let body = match (request.body.is_empty(), is_binary) {
+        (true, _) => None,
+        (false, true) => Some(STANDARD.encode(&request.body)),
+        (false, false) => Some(String::from_utf8_lossy(&request.body).into_owned()),
+    };
     event.insert("body".to_owned(), json!(body));
-    event.insert("isBase64Encoded".to_owned(), false.into());
+    event.insert("isBase64Encoded".to_owned(), is_binary.into());
     let context = event.get_mut("requestContext").and_then(Value::as_object_mut);
     if let (Some(context), Authorized::Policy { principal, context: said, latency_ms }) = (context, by) {
         let mut authorizer: Map<String, Value> =

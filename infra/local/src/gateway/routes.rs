@@ -113,6 +113,7 @@ mod tests {
             routes: routes.iter().map(route).collect(),
             authorizers: BTreeMap::new(),
             gateway_responses: BTreeMap::new(),
+            binary_media_types: Vec::new(),
         }
     }
 

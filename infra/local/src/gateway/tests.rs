@@ -156,6 +156,7 @@ fn rest_api() -> Api {
             ("query".to_owned(), request_authorizer(&["method.request.querystring.key"], false)),
         ]),
         gateway_responses: BTreeMap::from([("ACCESS_DENIED".to_owned(), challenge)]),
+        binary_media_types: vec!["image/png".to_owned()],
     }
 }
 
@@ -176,5 +177,6 @@ fn http_api() -> Api {
             ("policy".to_owned(), request_authorizer(&source, false)),
         ]),
         gateway_responses: BTreeMap::new(),
+        binary_media_types: Vec::new(),
     }
 }

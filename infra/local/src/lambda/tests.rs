@@ -39,6 +39,7 @@ pub(crate) fn stack(functions: Vec<Function>) -> Stack {
             routes: Vec::new(),
             authorizers: BTreeMap::new(),
             gateway_responses: BTreeMap::new(),
+            binary_media_types: Vec::new(),
         },
         roles: Vec::new(),
         tables: Vec::new(),

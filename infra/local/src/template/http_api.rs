@@ -96,8 +96,9 @@ impl HttpParts {
         for fields in self.routes {
             routes.push(route(&fields, &self.integrations, &authorizers)?);
         }
-        let gateway_responses = BTreeMap::new();
-        Ok(Some(Api { id, kind: ApiKind::Http, stage, routes, authorizers, gateway_responses }))
+        let (gateway_responses, binary_media_types) = (BTreeMap::new(), Vec::new());
+        let kind = ApiKind::Http;
+        Ok(Some(Api { id, kind, stage, routes, authorizers, gateway_responses, binary_media_types }))
     }
 }
 

@@ -29,7 +29,9 @@ pub(super) fn read(placed: Placed<'_>) -> Result<Api, TemplateError> {
         ],
     )?;
     let responses = "x-amazon-apigateway-gateway-responses";
-    let body = fields.inner("DefinitionBody", &["openapi", "info", "components", "paths", responses])?;
+    let binary = "x-amazon-apigateway-binary-media-types";
+    let known = ["openapi", "info", "components", "paths", responses, binary];
+    let body = fields.inner("DefinitionBody", &known)?;
     let schemes = body.inner("components", &["securitySchemes"])?;
     let mut authorizers = BTreeMap::new();
     for (name, scheme, place) in mappings(&schemes, "securitySchemes")? {
@@ -58,8 +60,9 @@ pub(super) fn read(placed: Placed<'_>) -> Result<Api, TemplateError> {
             routes.push(route);
         }
     }
+    let binary_media_types = body.texts(binary)?;
     let (id, stage) = (placed.reference()?, fields.text("StageName")?);
-    Ok(Api { id, kind: ApiKind::Rest, stage, routes, authorizers, gateway_responses })
+    Ok(Api { id, kind: ApiKind::Rest, stage, routes, authorizers, gateway_responses, binary_media_types })
 }
 
 type Mapping = (String, Map<String, Value>, Place);

@@ -70,6 +70,19 @@ async fn the_event_is_that_of_a_rest_api() {
 }
 
 #[tokio::test]
+async fn the_body_of_a_binary_media_type_is_base64() {
+    let running = Running::new(rest_api()).await;
+    for (kind, body, is_encoded) in
+        [("image/png", "aGk=", true), ("image/gif", "hi", false), ("application/json", "hi", false)]
+    {
+        let head = format!("POST /open HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}");
+        let event = running.ask(&head, "hi").await.event();
+        assert_eq!((&event["body"], &event["isBase64Encoded"]), (&json!(body), &json!(is_encoded)), "{kind}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn the_authorizer_sees_the_request_and_the_methods_arn() {
     let running = Running::new(rest_api()).await;
     let event = running.ask(CALL, "secret").await.event();
