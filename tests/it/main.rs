@@ -16,6 +16,7 @@ mod edges;
 mod harness;
 mod input;
 mod isolation;
+mod items;
 mod placement;
 mod rest;
 mod rmcp;

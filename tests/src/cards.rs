@@ -30,6 +30,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         path,
         query: &[],
         takes,
+        scopes: &[],
         action,
         effect,
         run,

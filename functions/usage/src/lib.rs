@@ -25,6 +25,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         path: "usage",
         query: &[],
         takes: Takes::Nothing,
+        scopes: &[],
         action: "usage_read",
         effect: Effect::Read,
         run: run(read),

@@ -207,6 +207,7 @@ fn parameters(options: &Options, port: u16, issuer: &str) -> BTreeMap<String, St
             ("TenantIsolation", if options.isolation { "on" } else { "off" }),
             ("Issuer", issuer),
             ("OperatorPrincipal", OPERATOR),
+            ("Collections", "documents"),
             ("CertificateArn", "arn:aws:acm:eu-central-1:000000000000:certificate/laptop"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned())),

@@ -14,11 +14,11 @@ use insula_tenancy::{
 pub use self::{
     answer::Answer,
     ask::{Ask, Body, Takes},
-    table::{Endpoint, Run, TableError, run},
+    table::{Endpoint, Run, TableError, run, run_parts},
 };
 use self::{
     answer::Kept,
-    table::{Found, Match, Table},
+    table::{Found, Match, Runs, Table},
 };
 use crate::{Error, Reply, Request, telemetry, tenant::for_tenant};
 
@@ -75,12 +75,17 @@ impl Rest {
             arguments: ask.canonical()?,
             request_id: request.request_id.clone(),
         };
+        let granted = tenant.demand_scopes(endpoint.scopes);
         let (scope, admission) = self.entrance.enter(tenant, operation).await?;
-        if let Err(problem) = may(&scope, role) {
+        if let Err(problem) = granted.and_then(|()| may(&scope, role)) {
             admission.refuse(&problem).await?;
             return Err(problem);
         }
-        let work = async |scope| Kept::make(endpoint.effect, (endpoint.run.0)(scope, ask.clone()).await?);
+        let whole = match &endpoint.run.0 {
+            Runs::Whole(whole) => whole,
+            Runs::Parts(parts) => return parts(admission, ask).await,
+        };
+        let work = async |scope| Kept::make(endpoint.effect, whole(scope, ask.clone()).await?);
         let keep = Keep { outcome: Kept::outcome, restore: Kept::from_stored };
         let kept = admission.settle(scope, endpoint.effect, work, keep).await?;
         Ok(kept.answer)

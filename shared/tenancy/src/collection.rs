@@ -46,6 +46,12 @@ impl Collection {
         &self.name
     }
 
+    /// What one of its items is called in a message.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        self.kind
+    }
+
     /// What its items can be asked for by.
     #[must_use]
     pub const fn indexes(&self) -> &'static [&'static str] {

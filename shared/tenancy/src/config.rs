@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, env, fmt};
 
+use crate::CollectionName;
+
 /// The settings of a deployment. Each function has only those that the template gives it.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -140,6 +142,21 @@ impl Config {
             .ok_or(ConfigError { name })
     }
 
+    /// The free-form collections of this deployment: names, separated by commas.
+    ///
+    /// # Errors
+    /// The variable, when one of the names is none of a collection, or is there twice.
+    pub fn collections(&self) -> Result<Vec<CollectionName>, ConfigError> {
+        const NAME: &str = "COLLECTIONS";
+        let text = self.settings.get(NAME).map(String::as_str).unwrap_or_default();
+        let names = text.split(',').filter(|name| !name.is_empty()).map(str::parse);
+        let names =
+            names.collect::<Result<Vec<CollectionName>, _>>().map_err(|_err| ConfigError { name: NAME })?;
+        let twice =
+            names.iter().enumerate().any(|(at, name)| names.iter().take(at).any(|other| other == name));
+        if twice { Err(ConfigError { name: NAME }) } else { Ok(names) }
+    }
+
     /// How much is logged; `info` where it is not set.
     #[must_use]
     pub fn log_level(&self) -> &str {
@@ -189,6 +206,16 @@ mod tests {
             assert_eq!(with(&[(name, value)]).err().map(|err| err.name), Some(name), "{value}");
         }
         assert!(with(&[("EDGE", "http"), ("BASE_DOMAIN", "")]).is_ok());
+    }
+
+    #[test]
+    fn a_free_form_collection_is_named_once_and_well() {
+        let names = |list| with(&[("COLLECTIONS", list)]).unwrap().collections();
+        assert_eq!(names("").unwrap(), []);
+        assert_eq!(names("tickets,contacts").unwrap().len(), 2);
+        for wrong in ["tickets,tickets", "Tickets", "a#b", "tickets, contacts"] {
+            assert_eq!(names(wrong), Err(ConfigError { name: "COLLECTIONS" }), "{wrong}");
+        }
     }
 
     #[test]

@@ -51,5 +51,6 @@ pub use scope::{BATCH_MAX, Direction, Items, Order, PAGE_MAX, Page, Query, Tenan
 pub use settle::{Effect, Keep};
 pub use site::{Place, Site};
 pub use slug::{Slug, SlugError};
+pub use staged::WRITES_MAX;
 pub use tenant::{Caller, Role, Status, Tenant, TenantId, Tier, UnknownWord};
 pub use vend::{Grant, Vend, VendReply, VendRequest};

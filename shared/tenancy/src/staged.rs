@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Writes and conditions in one call. DynamoDB takes 100 actions a transaction; the call itself needs the rest.
-pub(crate) const WRITES_MAX: usize = 90;
+pub const WRITES_MAX: usize = 90;
 
 /// Which document.
 pub(crate) type Place = (Shelf, ItemId);
@@ -80,12 +80,26 @@ impl Staged {
     /// Makes the state that was read a condition of the commit; the call is run again where it does not hold.
     pub(crate) fn rely(&mut self, shelf: &Shelf, id: &ItemId, read: Option<&Raw>) -> Result<(), Problem> {
         self.repeatable = true;
-        let place = (shelf.clone(), id.clone());
-        if self.writes.contains_key(&place) {
-            return Ok(());
-        }
         let version_before = read.map(|raw| raw.version);
         let bytes_before = read.map_or(0, Raw::bytes);
+        self.keep_as((shelf.clone(), id.clone()), version_before, bytes_before)
+    }
+
+    /// Makes a state that was seen earlier a condition of the commit.
+    pub(crate) fn keep(&mut self, shelf: &Shelf, seen: &Raw) -> Result<(), Problem> {
+        self.keep_as((shelf.clone(), seen.id.clone()), Some(seen.version), seen.bytes())
+    }
+
+    /// What is staged already is a condition as it is.
+    fn keep_as(
+        &mut self,
+        place: Place,
+        version_before: Option<u64>,
+        bytes_before: i64,
+    ) -> Result<(), Problem> {
+        if !self.closed && self.writes.contains_key(&place) {
+            return Ok(());
+        }
         self.put(place, Write { version_before, bytes_before, change: Change::Keep })
     }
 

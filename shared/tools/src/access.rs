@@ -3,7 +3,19 @@
 use insula_tenancy::Role;
 
 /// Every action, in alphabetical order. An endpoint whose action is not here ends its function in init.
-const ACCESS: &[(&str, Role)] = &[("usage_read", Role::ReadOnly)];
+const ACCESS: &[(&str, Role)] = &[
+    ("collections_read", Role::ReadOnly),
+    ("items_batch_get", Role::ReadOnly),
+    ("items_batch_write", Role::Member),
+    ("items_create", Role::Member),
+    ("items_delete", Role::Member),
+    ("items_get", Role::ReadOnly),
+    ("items_list", Role::ReadOnly),
+    ("items_patch", Role::Member),
+    ("items_replace", Role::Member),
+    ("items_transaction", Role::Member),
+    ("usage_read", Role::ReadOnly),
+];
 
 /// The least role that may do this; `None` for an action that is not in the table, which nobody may do.
 #[must_use]

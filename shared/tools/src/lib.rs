@@ -1,10 +1,12 @@
 //! The tools of the SaaS: the crate that its developers own. `functions/mcp` only registers what is declared here.
 
 mod access;
+mod collections;
 mod notes;
 mod profile;
 
 pub use access::role_of;
+pub use collections::Collections;
 use insula_mcp::{Builder, Refusal};
 use insula_tenancy::{Problem, TenantScope};
 
@@ -15,7 +17,8 @@ pub fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<TenantScope,
 }
 
 /// Every scope that a tool needs or that gives a role, for the public metadata of a host.
-pub const SCOPES: [&str; 4] = ["notes:read", "notes:write", "profile:read", "workspace:admin"];
+pub const SCOPES: [&str; 6] =
+    ["items:read", "items:write", "notes:read", "notes:write", "profile:read", "workspace:admin"];
 
 /// What ends a tool. Made from the kernel's [`Problem`], said to the model in its words.
 #[derive(Debug)]

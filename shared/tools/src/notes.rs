@@ -70,7 +70,7 @@ const READ: Hints = Hints { read_only: true, destructive: false, idempotent: tru
 /// A note, as it is stored and as it is asked for.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Note {
+pub(crate) struct Note {
     /// 1 to 200 characters.
     #[schemars(length(min = 1, max = 200))]
     title: String,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, pin::Pin};
 
 use http::Method;
-use insula_tenancy::{Effect, Problem, Role, TenantScope};
+use insula_tenancy::{Admission, Effect, Problem, Role, TenantScope};
 
 use super::{Answer, Ask, RoleOf, Takes};
 use crate::Request;
@@ -19,6 +19,8 @@ pub struct Endpoint {
     pub query: &'static [&'static str],
     /// What it takes as a body.
     pub takes: Takes,
+    /// OAuth scopes, all of which the token needs: what a user let the client do.
+    pub scopes: &'static [&'static str],
     /// Its name in the table of roles, in the audit trail and in idempotency records.
     pub action: &'static str,
     /// Whether it writes.
@@ -28,9 +30,18 @@ pub struct Endpoint {
 }
 
 /// An endpoint's function with its type taken off.
-pub struct Run(pub(super) Box<dyn Fn(TenantScope, Ask) -> Running + Send + Sync>);
+pub struct Run(pub(super) Runs);
+
+pub(super) enum Runs {
+    /// In one transaction, which the runner commits.
+    Whole(Box<dyn Fn(TenantScope, Ask) -> Running + Send + Sync>),
+    /// In parts, each of which the function commits itself.
+    Parts(Box<dyn Fn(Admission, Ask) -> RunningParts + Send + Sync>),
+}
 
 type Running = Pin<Box<dyn Future<Output = Result<Answer, Problem>> + Send>>;
+/// An instance has one thread, so this need not go to another.
+type RunningParts = Pin<Box<dyn Future<Output = Result<Answer, Problem>>>>;
 
 /// Takes the type off a function.
 #[must_use]
@@ -39,7 +50,18 @@ where
     F: Fn(TenantScope, Ask) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<Answer, Problem>> + Send + 'static,
 {
-    Run(Box::new(move |scope, ask| Box::pin(function(scope, ask))))
+    Run(Runs::Whole(Box::new(move |scope, ask| Box::pin(function(scope, ask)))))
+}
+
+/// Takes the type off a function for what is too large for one transaction: it commits part by part, by
+/// [`Admission::chunk`], and never the admission that it is given.
+#[must_use]
+pub fn run_parts<F, Fut>(function: F) -> Run
+where
+    F: Fn(Admission, Ask) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Answer, Problem>> + 'static,
+{
+    Run(Runs::Parts(Box::new(move |admission, ask| Box::pin(function(admission, ask)))))
 }
 
 /// Endpoints that are not in order: the function must not start.

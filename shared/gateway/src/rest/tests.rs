@@ -18,6 +18,7 @@ fn endpoint(method: Method, path: &'static str) -> Endpoint {
         path,
         query: &["limit", "cursor"],
         takes: Takes::Json,
+        scopes: &[],
         action: "items_write",
         effect: Effect::Write,
         run: run(async |_scope, _ask| Ok(Answer::no_content())),

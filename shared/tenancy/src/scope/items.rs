@@ -39,6 +39,23 @@ impl<'s> Items<'s> {
         self.on().get(id).await?.typed()
     }
 
+    /// The item of this id, whose state becomes a condition of the commit as in a [`super::Transact`].
+    ///
+    /// # Errors
+    /// As [`TenantScope::get`].
+    pub async fn rely(&self, id: &ItemId) -> Result<Stored<Value>, Problem> {
+        let found = self.on().rely(id).await?;
+        found.ok_or(Problem::NotFound { kind: self.collection.kind })?.typed()
+    }
+
+    /// Makes a condition of the commit that this version of the item is there.
+    ///
+    /// # Errors
+    /// [`Problem::NotFound`], or [`Problem::Conflict`] when another version is there.
+    pub async fn check(&self, id: &ItemId, seen: u64) -> Result<(), Problem> {
+        self.on().check(id, seen).await
+    }
+
     /// As [`TenantScope::get_many`].
     ///
     /// # Errors

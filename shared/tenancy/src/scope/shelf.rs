@@ -194,6 +194,12 @@ impl OnShelf<'_> {
         Ok(found)
     }
 
+    /// Makes a condition of the commit that the version that was seen is there. Where it is not, nobody has to run again.
+    pub(crate) async fn check(&self, id: &ItemId, seen: u64) -> Result<(), Problem> {
+        let old = self.get_seen(id, seen).await?;
+        self.room.staged().keep(self.shelf, &old)
+    }
+
     async fn get_seen(&self, id: &ItemId, seen: u64) -> Result<Raw, Problem> {
         let old = self.get(id).await?;
         if old.version == seen {

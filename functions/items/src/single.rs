@@ -1,0 +1,167 @@
+//! One item, and the listing of a collection.
+
+use std::sync::Arc;
+
+use insula_gateway::rest::{Answer, Ask, Body};
+use insula_tenancy::{Direction, ItemId, Order, Problem, Query, RECORD_BYTES_MAX, Stored, TenantScope};
+use insula_tools::Collections;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    id,
+    view::{ItemView, PageView},
+};
+
+/// Items of a page where the client does not say.
+const PAGE: u32 = 20;
+
+pub(crate) async fn describe(collections: Arc<Collections>, ask: Ask) -> Result<Answer, Problem> {
+    let collection = collections.find(ask.parameter("collection")?)?;
+    Answer::ok(&json!({
+        "name": collection.name().as_str(),
+        "kind": collection.kind(),
+        "indexes": collection.indexes(),
+        "item_bytes_max": RECORD_BYTES_MAX,
+    }))
+}
+
+pub(crate) async fn list(
+    collections: Arc<Collections>,
+    scope: TenantScope,
+    ask: Ask,
+) -> Result<Answer, Problem> {
+    let collection = collections.find(ask.parameter("collection")?)?;
+    let text = |name: &str| ask.query.get(name).map(String::as_str);
+    let order = match (text("order"), text("equals")) {
+        (None | Some("created"), None) => Order::Created,
+        (Some("updated"), None) => Order::Updated,
+        (Some(index), Some(equals)) => Order::Indexed { index, equals },
+        _ => return Err(invalid("query: order: created, updated, or an index together with equals")),
+    };
+    let direction = match text("direction") {
+        None | Some("ascending") => Direction::Ascending,
+        Some("descending") => Direction::Descending,
+        Some(_) => return Err(invalid("query: direction: ascending or descending")),
+    };
+    let limit = ask.query_as("limit")?.unwrap_or(PAGE);
+    let query = Query { order, direction, limit, cursor: text("cursor") };
+    let page = scope.items(collection).list(&query).await?;
+    let items = page.records.into_iter().map(ItemView::from).collect();
+    Answer::ok(&PageView { items, next_cursor: page.next_cursor })
+}
+
+pub(crate) async fn get(
+    collections: Arc<Collections>,
+    scope: TenantScope,
+    ask: Ask,
+) -> Result<Answer, Problem> {
+    let collection = collections.find(ask.parameter("collection")?)?;
+    answer(scope.items(collection).get(&id(&ask)?).await?)
+}
+
+pub(crate) async fn create(
+    collections: Arc<Collections>,
+    scope: TenantScope,
+    ask: Ask,
+) -> Result<Answer, Problem> {
+    let collection = collections.find(ask.parameter("collection")?)?;
+    let made = scope.items(collection).create(body(&ask)?)?;
+    let (path, version) = (format!("collections/{}/items/{}", collection.name(), made.id), made.version);
+    Ok(Answer::created(path, &ItemView::from(made))?.version(version))
+}
+
+pub(crate) async fn replace(
+    collections: Arc<Collections>,
+    scope: TenantScope,
+    ask: Ask,
+) -> Result<Answer, Problem> {
+    let collection = collections.find(ask.parameter("collection")?)?;
+    answer(scope.items(collection).replace(&id(&ask)?, ask.version()?, body(&ask)?).await?)
+}
+
+/// RFC 7396. Without `If-Match` the patch is for whatever is there: where that changes meanwhile, it is done again.
+pub(crate) async fn patch(
+    collections: Arc<Collections>,
+    scope: TenantScope,
+    ask: Ask,
+) -> Result<Answer, Problem> {
+    let collection = collections.find(ask.parameter("collection")?)?;
+    let (items, id) = (scope.items(collection), id(&ask)?);
+    let before = match ask.if_match {
+        Some(_) => items.get(&id).await?,
+        None => items.rely(&id).await?,
+    };
+    let seen = ask.if_match.unwrap_or(before.version);
+    answer(items.replace(&id, seen, &merged(before.value, body(&ask)?)).await?)
+}
+
+pub(crate) async fn delete(
+    collections: Arc<Collections>,
+    scope: TenantScope,
+    ask: Ask,
+) -> Result<Answer, Problem> {
+    let collection = collections.find(ask.parameter("collection")?)?;
+    scope.items(collection).delete(&id(&ask)?, ask.if_match).await?;
+    Ok(Answer::no_content())
+}
+
+fn answer(stored: Stored<Value>) -> Result<Answer, Problem> {
+    let version = stored.version;
+    Ok(Answer::ok(&ItemView::from(stored))?.version(version))
+}
+
+fn body(ask: &Ask) -> Result<&Value, Problem> {
+    match &ask.body {
+        Body::Json(value) => Ok(value),
+        _ => Err(Problem::internal("reading a body", "the endpoint takes JSON")),
+    }
+}
+
+/// A JSON merge patch (RFC 7396 § 2). The reader's limit of depth keeps the recursion short.
+pub(crate) fn merged(target: Value, patch: &Value) -> Value {
+    let Value::Object(patch) = patch else { return patch.clone() };
+    let mut members = match target {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    };
+    for (name, value) in patch {
+        if value.is_null() {
+            members.remove(name);
+        } else {
+            let before = members.remove(name).unwrap_or(Value::Null);
+            members.insert(name.clone(), merged(before, value));
+        }
+    }
+    Value::Object(members)
+}
+
+pub(crate) fn parse(text: &str) -> Result<ItemId, Problem> {
+    Ok(text.parse::<ItemId>()?)
+}
+
+fn invalid(detail: &str) -> Problem {
+    Problem::Invalid { detail: detail.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_merge_patch_is_that_of_the_rfc() {
+        // RFC 7396, appendix A.
+        for (target, patch, result) in [
+            (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
+            (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
+            (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": {"b": "c"}}), json!({"a": {"b": "d", "c": null}}), json!({"a": {"b": "d"}})),
+            (json!({"a": "b"}), json!(["c"]), json!(["c"])),
+            (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
+            (json!([1, 2]), json!({"a": "b", "c": null}), json!({"a": "b"})),
+            (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
+        ] {
+            assert_eq!(merged(target.clone(), &patch), result, "{target} {patch}");
+        }
+    }
+}
