@@ -13,7 +13,7 @@ use crate::{
     aws::store_problem,
     clock::Moment,
     crypto::{Purpose, Ring, random_bits, sha256},
-    key::Family,
+    key::{Family, IDEMPOTENCY_SHARDS},
     plan::{Moving, Plan},
     problem::Quota,
     scope::{Room, TenantScope},
@@ -355,9 +355,10 @@ fn changed_meanwhile() -> Problem {
 
 /// The key of an idempotency record.
 fn idempotency_key(tenant: &TenantId, name: &str) -> HashMap<String, AttributeValue> {
-    let first = name.chars().next().unwrap_or('-');
+    // A name is an HMAC, so any part of it spreads.
+    let shard = name.bytes().next().unwrap_or_default().rem_euclid(IDEMPOTENCY_SHARDS);
     HashMap::from([
-        ("pk".to_owned(), AttributeValue::S(Family::Idempotency(first).of(tenant))),
+        ("pk".to_owned(), AttributeValue::S(Family::Idempotency(shard).of(tenant))),
         ("sk".to_owned(), AttributeValue::S(name.to_owned())),
     ])
 }

@@ -4,6 +4,9 @@ use std::{borrow::Cow, fmt, str::FromStr};
 
 use crate::{Problem, clock::Moment, crypto, tenant::TenantId};
 
+/// Partitions of a tenant's idempotency records.
+pub(crate) const IDEMPOTENCY_SHARDS: u8 = 16;
+
 /// The families of the data table. The tenant role's leading keys go by them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Family<'a> {
@@ -11,9 +14,9 @@ pub(crate) enum Family<'a> {
     Shelf(&'a Shelf),
     /// Counters.
     Meter,
-    /// Idempotency records whose names begin with this character: few partitions, so that all of a tenant's can be
-    /// found by queries.
-    Idempotency(char),
+    /// Idempotency records, in one of [`IDEMPOTENCY_SHARDS`] partitions: few, so that all of a tenant's can be found by
+    /// queries.
+    Idempotency(u8),
     /// The audit records of one day.
     Audit(&'a str),
     /// Limits, tier, status and epoch: written by the operator alone.
@@ -26,7 +29,7 @@ impl Family<'_> {
         match self {
             Self::Shelf(Shelf::Items(collection)) => format!("TENANT#{tenant}#ITEM#{collection}"),
             Self::Meter => format!("TENANT#{tenant}#METER"),
-            Self::Idempotency(first) => format!("TENANT#{tenant}#IDEM#{first}"),
+            Self::Idempotency(shard) => format!("TENANT#{tenant}#IDEM#{shard:x}"),
             Self::Audit(day) => format!("TENANT#{tenant}#AUDIT#{day}"),
             Self::Plan => format!("TENANT#{tenant}#PLAN"),
         }
