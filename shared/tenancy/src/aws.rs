@@ -84,6 +84,8 @@ fn passes_by_itself(code: Option<&str>) -> bool {
                 | "ServiceUnavailable"
                 | "TransactionInProgressException"
                 | "LimitExceededException"
+                | "KMSInternalException"
+                | "DependencyTimeoutException"
                 | "ExpiredTokenException"
         )
     )

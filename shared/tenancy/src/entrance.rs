@@ -15,6 +15,7 @@ use crate::{
     resolve::Resolver,
     scope::{Room, TenantScope},
     tenant::{Status, Tenant},
+    vault::Vault,
     vend::{Vend, Vendor},
 };
 
@@ -23,6 +24,7 @@ use crate::{
 pub struct Entrance {
     vendor: Vendor,
     sealer: Arc<Sealer>,
+    vault: Option<Arc<Vault>>,
     clock: Clock,
     plans: Plans,
 }
@@ -49,6 +51,7 @@ pub async fn start_entrance(config: Config) -> Result<(Resolver, Entrance), Prob
     let invoker = Invoker::new(fetch, &aws.sdk, &config.region, setting(&config, "VEND_FUNCTION")?)?;
     let secret_id = setting(&config, "SEALING_SECRET")?.to_owned();
     let plans = Plans::new(setting(&config, "DATA_TABLE")?.into());
+    let vault = Vault::open(&config, &aws.sdk)?.map(Arc::new);
     let secrets = aws_sdk_secretsmanager::Client::new(&aws.sdk);
     let resolver = resolver(config, &aws, Freshness::Remembered)?;
     let (warmed, (), sealer) =
@@ -56,7 +59,7 @@ pub async fn start_entrance(config: Config) -> Result<(Resolver, Entrance), Prob
     warmed?;
     let vendor =
         Vendor::new(invoker, aws_sdk_dynamodb::config::Builder::from(&aws.sdk).build(), clock.clone());
-    Ok((resolver, Entrance { vendor, sealer: Arc::new(sealer?), clock, plans }))
+    Ok((resolver, Entrance { vendor, sealer: Arc::new(sealer?), vault, clock, plans }))
 }
 
 /// Starts the one function that may tag sessions.
@@ -108,6 +111,7 @@ impl Entrance {
             store,
             table,
             sealer: Arc::clone(&self.sealer),
+            vault: self.vault.clone(),
             clock: self.clock.clone(),
             staged: std::sync::Mutex::default(),
         });

@@ -7,7 +7,7 @@ use crate::{Problem, clock::Moment, crypto, tenant::TenantId};
 /// Partitions of a tenant's idempotency records.
 pub(crate) const IDEMPOTENCY_SHARDS: u8 = 16;
 
-/// The families of the data table. The tenant role's leading keys go by them.
+/// The families of items. The tenant role's leading keys go by them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Family<'a> {
     /// Documents of one kind.
@@ -21,6 +21,8 @@ pub(crate) enum Family<'a> {
     Audit(&'a str),
     /// Limits, tier, status and epoch: written by the operator alone.
     Plan,
+    /// Wrapped data keys. They are in the table of keys, and there is no other family.
+    Keys,
 }
 
 impl Family<'_> {
@@ -28,10 +30,12 @@ impl Family<'_> {
     pub(crate) fn of(&self, tenant: &TenantId) -> String {
         match self {
             Self::Shelf(Shelf::Items(collection)) => format!("TENANT#{tenant}#ITEM#{collection}"),
+            Self::Shelf(Shelf::Secrets) => format!("TENANT#{tenant}#SECRET"),
             Self::Meter => format!("TENANT#{tenant}#METER"),
             Self::Idempotency(shard) => format!("TENANT#{tenant}#IDEM#{shard:x}"),
             Self::Audit(day) => format!("TENANT#{tenant}#AUDIT#{day}"),
             Self::Plan => format!("TENANT#{tenant}#PLAN"),
+            Self::Keys => format!("TENANT#{tenant}#KEY"),
         }
     }
 }
@@ -41,6 +45,8 @@ impl Family<'_> {
 pub(crate) enum Shelf {
     /// The items of one collection.
     Items(CollectionName),
+    /// Sealed secrets, and the directory of their names.
+    Secrets,
 }
 
 /// Names a collection. Grammar: 1 to 32 of `a-z 0-9 _`, the first a letter.

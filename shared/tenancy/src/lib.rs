@@ -32,6 +32,7 @@ mod slug;
 mod staged;
 mod tenant;
 mod token;
+mod vault;
 mod vend;
 
 pub use admission::{Admission, Committed, Operation, Outcome, StateSeal};
@@ -47,7 +48,10 @@ pub use problem::{Cause, Denial, Problem, Quota, Reset, Unauthenticated};
 pub use profile::Profile;
 pub use record::{INDEXES_MAX, Indexed, RECORD_BYTES_MAX, Record, Stored};
 pub use resolve::{Position, Resolver, ResourceMetadata};
-pub use scope::{BATCH_MAX, Direction, Items, Order, PAGE_MAX, Page, Query, TenantScope, Transact};
+pub use scope::{
+    BATCH_MAX, Direction, Items, Order, PAGE_MAX, Page, Query, Resealed, SECRET_BYTES_MAX, SECRETS_MAX,
+    SecretEntry, SecretName, SecretNameError, TenantScope, Transact,
+};
 pub use settle::{Effect, Keep};
 pub use site::{Place, Site};
 pub use slug::{Slug, SlugError};

@@ -30,6 +30,8 @@ pub struct Plan {
     pub placement: Placement,
     /// Whether its data is on its way to the other placement.
     pub moving: Option<Moving>,
+    /// The number of the data key under which secrets are sealed from now on; those before it still open.
+    pub data_key: u32,
 }
 
 /// Where a tenant's data is.
@@ -184,6 +186,7 @@ impl Plan {
             overrides: Overrides::default(),
             placement: Placement::Pooled,
             moving: None,
+            data_key: 1,
         }
     }
 
@@ -212,6 +215,7 @@ impl Plan {
             ("tier".to_owned(), text(self.tier.word())),
             ("features".to_owned(), self.overrides.attribute()),
         ]);
+        item.insert("data_key".to_owned(), number(self.data_key.into()));
         item.insert("placement".to_owned(), text(self.placement.word()));
         item.extend(self.moving.map(|moving| ("moving".to_owned(), text(moving.word()))));
         item.extend(self.limits.named().map(|(name, limit)| (name.to_owned(), number(limit))));
@@ -235,6 +239,7 @@ impl Plan {
             overrides: Overrides::read(item.get("features"))?,
             placement: text("placement")?.parse().ok()?,
             moving: Moving::read(item.get("moving"))?,
+            data_key: u32::try_from(number("data_key")?).ok()?,
         })
     }
 

@@ -1,6 +1,6 @@
 //! Everything that can end a request, and nothing else.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, sync::Arc};
 
 use crate::{Feature, Tier};
 
@@ -195,6 +195,18 @@ impl Problem {
         Self::Unavailable { doing, source: Some(cause.into()) }
     }
 
+    /// The problem of one flight, made anew for each of those who waited for it.
+    pub(crate) fn again(shared: Arc<Self>) -> Self {
+        let cause = |source: &Option<Cause>| source.as_ref().map(|cause| cause.to_string().into());
+        match &*shared {
+            Self::Unauthenticated(refusal) => Self::Unauthenticated(refusal.clone()),
+            Self::Suspended => Self::Suspended,
+            Self::Unavailable { doing, source } => Self::Unavailable { doing, source: cause(source) },
+            Self::Internal { doing, source } => Self::Internal { doing, source: cause(source) },
+            other => Self::internal("sharing a problem", other.to_string()),
+        }
+    }
+
     /// The stable word that clients branch on.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -309,6 +321,24 @@ impl Error for Problem {
                 source.as_ref().map(|cause| &**cause as &(dyn Error + 'static))
             }
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_that_waiters_share_stays_what_it_was() {
+        for (problem, code) in [
+            (Problem::unauthenticated(Denial::Evidence, None), "unauthenticated"),
+            (Problem::Suspended, "suspended"),
+            (Problem::unavailable("asking", "no answer"), "unavailable"),
+            (Problem::internal("asking", "a fault"), "internal"),
+            (Problem::IdempotencyMismatch, "internal"),
+        ] {
+            assert_eq!(Problem::again(Arc::new(problem)).code(), code);
         }
     }
 }

@@ -13,16 +13,19 @@ use crate::{
     record::{Raw, Record, Stored, prepare},
     staged::Staged,
     tenant::{Caller, TenantId, Tier},
+    vault::Vault,
     vend::Kept,
 };
 
 mod items;
 mod query;
+mod secrets;
 mod shelf;
 mod transact;
 
 pub use items::Items;
 pub use query::{Direction, Order, Query};
+pub use secrets::{Resealed, SECRET_BYTES_MAX, SECRETS_MAX, SecretEntry, SecretName, SecretNameError};
 pub(crate) use shelf::OnShelf;
 pub use shelf::{BATCH_MAX, PAGE_MAX};
 pub use transact::Transact;
@@ -52,6 +55,8 @@ pub(crate) struct Room {
     // INVARIANT: the table of `plan`'s placement.
     pub(crate) table: Arc<str>,
     pub(crate) sealer: Arc<Sealer>,
+    /// In a function that has to do with secrets.
+    pub(crate) vault: Option<Arc<Vault>>,
     pub(crate) clock: Clock,
     pub(crate) staged: Mutex<Staged>,
 }
@@ -89,6 +94,7 @@ impl Room {
             caller: self.caller.clone(),
             store: Arc::clone(&self.store),
             sealer: Arc::clone(&self.sealer),
+            vault: self.vault.clone(),
             clock: self.clock.clone(),
             staged: Mutex::default(),
         }

@@ -160,7 +160,16 @@ pub(crate) struct Vendor {
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) client: aws_sdk_dynamodb::Client,
+    credentials: Credentials,
     renew_s: i64,
+}
+
+impl Kept {
+    /// KMS as this tenant may use it. Made when it is needed, which is once for a data key: most calls need none.
+    pub(crate) fn kms(&self, sdk: &aws_sdk_kms::Config) -> aws_sdk_kms::Client {
+        let credentials = self.credentials.clone();
+        aws_sdk_kms::Client::from_conf(sdk.to_builder().credentials_provider(credentials).build())
+    }
 }
 
 impl Vendor {
@@ -179,7 +188,7 @@ impl Vendor {
             }
             self.kept.invalidate(&key).await;
         }
-        self.kept.try_get_with(key, self.ask(tenant)).await.map_err(again)
+        self.kept.try_get_with(key, self.ask(tenant)).await.map_err(Problem::again)
     }
 
     async fn ask(&self, tenant: &Tenant) -> Result<Arc<Kept>, Problem> {
@@ -205,26 +214,12 @@ impl Vendor {
             None,
             "vend",
         );
-        let config = self.sdk.to_builder().credentials_provider(credentials).build();
+        let config = self.sdk.to_builder().credentials_provider(credentials.clone()).build();
         let client = aws_sdk_dynamodb::Client::from_conf(config);
         // A token that ends soon still serves until it ends; it is only never kept beyond that.
         let left_s = grant.expires_s.saturating_sub(self.clock.now().seconds());
         let early_s = RENEW_BEFORE_S.min(left_s.div_euclid(2)).max(0);
-        Ok(Arc::new(Kept { client, renew_s: grant.expires_s.saturating_sub(early_s) }))
-    }
-}
-
-/// A problem that several waiters share, made anew for each of them.
-fn again(problem: Arc<Problem>) -> Problem {
-    match &*problem {
-        Problem::Unauthenticated(refusal) => {
-            Problem::unauthenticated(refusal.denial, refusal.resource_metadata.clone())
-        }
-        Problem::Suspended => Problem::Suspended,
-        Problem::Unavailable { doing, source } => {
-            Problem::Unavailable { doing, source: source.as_ref().map(|cause| cause.to_string().into()) }
-        }
-        other => Problem::internal("asking for credentials", other.to_string()),
+        Ok(Arc::new(Kept { client, credentials, renew_s: grant.expires_s.saturating_sub(early_s) }))
     }
 }
 

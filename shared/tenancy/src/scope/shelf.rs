@@ -173,8 +173,7 @@ impl OnShelf<'_> {
     /// Stages a new state of a document whose version was seen.
     pub(crate) async fn replace(&self, id: &ItemId, seen: u64, prepared: Prepared) -> Result<Raw, Problem> {
         let old = self.get_seen(id, seen).await?;
-        let updated = self.room.clock.now().rfc3339();
-        self.room.staged().replace(self.shelf, &old, Raw { updated, prepared, ..old.clone() })
+        self.put(id.clone(), Some(&old), prepared)
     }
 
     /// Stages the end of a document, of the version that was seen if one was, and gives it back.
@@ -185,6 +184,13 @@ impl OnShelf<'_> {
         };
         self.room.staged().delete(self.shelf, &old)?;
         Ok(old)
+    }
+
+    /// Stages a state of a document that was found, or was found missing.
+    pub(crate) fn put(&self, id: ItemId, found: Option<&Raw>, prepared: Prepared) -> Result<Raw, Problem> {
+        let Some(old) = found else { return self.create(id, prepared) };
+        let updated = self.room.clock.now().rfc3339();
+        self.room.staged().replace(self.shelf, old, Raw { updated, prepared, ..old.clone() })
     }
 
     /// Reads a document and makes its state a condition of the commit.

@@ -47,16 +47,3 @@ fn an_asker_cannot_name_the_tenant() {
     asked["tenant"] = "globex".into();
     assert!(serde_json::from_value::<VendRequest>(asked).is_err());
 }
-
-#[test]
-fn a_problem_that_waiters_share_stays_what_it_was() {
-    for (problem, code) in [
-        (Problem::unauthenticated(Denial::Evidence, None), "unauthenticated"),
-        (Problem::Suspended, "suspended"),
-        (Problem::unavailable("asking", "no answer"), "unavailable"),
-        (Problem::internal("asking", "a fault"), "internal"),
-        (Problem::IdempotencyMismatch, "internal"),
-    ] {
-        assert_eq!(again(Arc::new(problem)).code(), code);
-    }
-}
