@@ -83,7 +83,12 @@ impl Mcp {
             admission.refuse(&problem).await?;
             return Err(problem.into());
         }
-        let effect = if call.read_only() { Effect::Read } else { Effect::Write };
+        let hints = call.hints();
+        let effect = match (hints.open_world, hints.read_only) {
+            (true, _) => Effect::Outside,
+            (false, true) => Effect::Read,
+            (false, false) => Effect::Write,
+        };
         let seal = Seal(admission.state_seal());
         let work = async |scope| call.run(scope, &seal).await;
         admission.settle(scope, effect, work, Keep { outcome, restore: Ended::from_stored }).await

@@ -20,6 +20,7 @@ use crate::{
     tenant::{Status, TenantId},
 };
 
+mod begun;
 mod quota;
 mod state;
 mod transaction;
@@ -73,6 +74,9 @@ pub enum Outcome<'a> {
     },
     /// It only reads: nothing is written but the charge, and a replay reads again.
     Read,
+    /// It is about to do something outside, which no transaction takes back: nothing is written but the charge and the
+    /// name of its key, under which it is not done again.
+    Begun,
     /// It did nothing, and says so in this word: it is charged, its writes are dropped, its key stays free.
     Failed {
         /// The problem's code.
@@ -84,6 +88,7 @@ impl Outcome<'_> {
     const fn code(&self) -> &str {
         match self {
             Self::Done { .. } | Self::Read => "ok",
+            Self::Begun => "begun",
             Self::Failed { code } => code,
         }
     }
@@ -109,7 +114,7 @@ impl Admission {
                 let caller = &room.caller;
                 let parts = [&*caller.issuer, &caller.subject, &caller.client, &operation.action, key];
                 let name = ring.name(Purpose::Idempotency, &room.tenant, &parts);
-                Some(name.ok_or_else(|| Problem::internal("naming", "there is no platform key"))?)
+                Some(name.ok_or_else(no_platform_key)?)
             }
             None => None,
         };
@@ -127,8 +132,7 @@ impl Admission {
         if let Some(name) = &self.name {
             let parts = [&**name, &number.to_string()];
             let derived = self.ring.name(Purpose::Idempotency, &self.room.tenant, &parts);
-            admission.name =
-                Some(derived.ok_or_else(|| Problem::internal("naming", "there is no platform key"))?);
+            admission.name = Some(derived.ok_or_else(no_platform_key)?);
         }
         Ok((scope, admission))
     }
@@ -347,6 +351,10 @@ fn check_moving(plan: &Plan, outcome: Outcome<'_>) -> Result<(), Problem> {
         (Some(Moving::Closed), _) | (Some(Moving::Copying), Outcome::Done { .. }) => Err(Problem::Moving),
         _ => Ok(()),
     }
+}
+
+fn no_platform_key() -> Problem {
+    Problem::internal("naming", "there is no platform key")
 }
 
 fn changed_meanwhile() -> Problem {

@@ -1,6 +1,6 @@
 //! The door between a resolved tenant and its data: by value, once a request.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use crate::{
     Config, Problem,
@@ -8,6 +8,7 @@ use crate::{
     aws::Aws,
     clock::Clock,
     crypto::Sealer,
+    egress::Egress,
     fetch::Fetch,
     invoke::Invoker,
     plan::Plans,
@@ -25,6 +26,7 @@ pub struct Entrance {
     vendor: Vendor,
     sealer: Arc<Sealer>,
     vault: Option<Arc<Vault>>,
+    egress: Arc<Egress>,
     clock: Clock,
     plans: Plans,
 }
@@ -51,6 +53,7 @@ pub async fn start_entrance(config: Config) -> Result<(Resolver, Entrance), Prob
     let invoker = Invoker::new(fetch, &aws.sdk, &config.region, setting(&config, "VEND_FUNCTION")?)?;
     let secret_id = setting(&config, "SEALING_SECRET")?.to_owned();
     let plans = Plans::new(setting(&config, "DATA_TABLE")?.into());
+    let egress = Arc::new(Egress::new(&config));
     let vault = Vault::open(&config, &aws.sdk)?.map(Arc::new);
     let secrets = aws_sdk_secretsmanager::Client::new(&aws.sdk);
     let resolver = resolver(config, &aws, Freshness::Remembered)?;
@@ -59,7 +62,7 @@ pub async fn start_entrance(config: Config) -> Result<(Resolver, Entrance), Prob
     warmed?;
     let vendor =
         Vendor::new(invoker, aws_sdk_dynamodb::config::Builder::from(&aws.sdk).build(), clock.clone());
-    Ok((resolver, Entrance { vendor, sealer: Arc::new(sealer?), vault, clock, plans }))
+    Ok((resolver, Entrance { vendor, sealer: Arc::new(sealer?), vault, egress, clock, plans }))
 }
 
 /// Starts the one function that may tag sessions.
@@ -112,6 +115,8 @@ impl Entrance {
             table,
             sealer: Arc::clone(&self.sealer),
             vault: self.vault.clone(),
+            egress: Arc::clone(&self.egress),
+            went_out: AtomicBool::new(false),
             clock: self.clock.clone(),
             staged: std::sync::Mutex::default(),
         });

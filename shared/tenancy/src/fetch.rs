@@ -7,13 +7,16 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::{
+        Client,
+        connect::{Connect, HttpConnector},
+    },
     rt::TokioExecutor,
 };
 use url::{Host, Url};
 
 /// Longest wait for a whole reply.
-const TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// An HTTPS client with the webpki roots, bounded in time and size, that follows no redirect.
 #[derive(Debug, Clone)]
@@ -33,7 +36,7 @@ pub(crate) enum FetchError {
     Status(StatusCode),
     /// A body over the limit.
     Size,
-    /// Three seconds passed.
+    /// It took too long.
     Timeout,
 }
 
@@ -86,16 +89,29 @@ impl Fetch {
         if !may_fetch(url, self.loopback) {
             return Err(FetchError::Scheme);
         }
-        let exchange = async {
-            let reply = self.client.request(request).await.map_err(|err| FetchError::Http(err.into()))?;
-            let (head, body) = reply.into_parts();
-            let body = Limited::new(body, bytes_max).collect().await.map_err(|err| {
-                if err.is::<LengthLimitError>() { FetchError::Size } else { FetchError::Http(err) }
-            })?;
-            Ok(Response::from_parts(head, body.to_bytes()))
-        };
-        tokio::time::timeout(TIMEOUT, exchange).await.unwrap_or(Err(FetchError::Timeout))
+        exchange(&self.client, request, bytes_max, TIMEOUT).await
     }
+}
+
+/// One request and its whole reply, within these limits.
+pub(crate) async fn exchange<C>(
+    client: &Client<C, Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+    bytes_max: usize,
+    wait_max: Duration,
+) -> Result<Response<Bytes>, FetchError>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    let exchange = async {
+        let reply = client.request(request).await.map_err(|err| FetchError::Http(err.into()))?;
+        let (head, body) = reply.into_parts();
+        let body = Limited::new(body, bytes_max).collect().await.map_err(|err| {
+            if err.is::<LengthLimitError>() { FetchError::Size } else { FetchError::Http(err) }
+        })?;
+        Ok(Response::from_parts(head, body.to_bytes()))
+    };
+    tokio::time::timeout(wait_max, exchange).await.unwrap_or(Err(FetchError::Timeout))
 }
 
 /// https everywhere; http on the laptop, to loopback.
@@ -109,7 +125,8 @@ pub(crate) fn may_fetch(url: &Url, laptop: bool) -> bool {
     url.scheme() == "https" || (laptop && url.scheme() == "http" && loopback)
 }
 
-fn tls_config() -> rustls::ClientConfig {
+/// TLS by ring with the webpki roots.
+pub(crate) fn tls_config() -> rustls::ClientConfig {
     let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     // The provider is named, since with two of them in the tree the default is neither.
     let provider = rustls::crypto::ring::default_provider();

@@ -11,6 +11,7 @@ mod collection;
 mod compile_fail;
 mod config;
 mod crypto;
+mod egress;
 mod entrance;
 mod evidence;
 mod feature;

@@ -59,6 +59,11 @@ pub enum Problem {
     QuotaReached(Box<Quota>),
     /// The tenant's data is being moved: it can only be read, or not even that for a moment.
     Moving,
+    /// Somebody outside whom a tool called on the tenant's behalf.
+    Outside {
+        /// What came of the call. It says neither URL nor body.
+        detail: String,
+    },
     /// A dependency failed or was too slow; nothing was half done, and a retry may succeed.
     Unavailable {
         /// What was being done.
@@ -223,6 +228,7 @@ impl Problem {
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::QuotaReached(_) => "quota_reached",
             Self::Moving => "moving",
+            Self::Outside { .. } => "outside",
             Self::Unavailable { .. } => "unavailable",
             Self::Internal { .. } => "internal",
         }
@@ -243,6 +249,7 @@ impl Problem {
             Self::Conflict { .. } => 409,
             Self::IdempotencyMismatch => 422,
             Self::QuotaReached(_) => 429,
+            Self::Outside { .. } => 502,
             Self::Moving | Self::Unavailable { .. } => 503,
             Self::Internal { .. } => 500,
         }
@@ -274,9 +281,10 @@ impl fmt::Display for Problem {
             Self::Unauthenticated(_) => f.write_str("a valid access token for this address is required"),
             Self::InsufficientScope { scope } => write!(f, "the token lacks the scope {scope}"),
             Self::Suspended => f.write_str("this workspace is suspended; its operator can say why"),
-            Self::Forbidden { detail } | Self::Invalid { detail } | Self::Conflict { detail } => {
-                f.write_str(detail)
-            }
+            Self::Forbidden { detail }
+            | Self::Invalid { detail }
+            | Self::Conflict { detail }
+            | Self::Outside { detail } => f.write_str(detail),
             Self::NotFound { kind } => write!(f, "there is no such {kind}"),
             Self::TooLarge { what, bytes_max, bytes } => {
                 write!(f, "the {what} has {bytes} bytes, and at most {bytes_max} are allowed")

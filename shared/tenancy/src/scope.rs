@@ -1,6 +1,6 @@
 //! The room of one tenant: everything in it is the tenant's, and there is no door to another.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicBool};
 
 use serde::de::DeserializeOwned;
 
@@ -8,6 +8,7 @@ use crate::{
     Collection, Feature, Problem,
     clock::Clock,
     crypto::{Sealer, sha256},
+    egress::Egress,
     key::{CollectionName, ItemId, Shelf},
     plan::{Limits, Plan, Plans},
     record::{Raw, Record, Stored, prepare},
@@ -18,6 +19,7 @@ use crate::{
 };
 
 mod items;
+mod outside;
 mod query;
 mod secrets;
 mod shelf;
@@ -57,6 +59,9 @@ pub(crate) struct Room {
     pub(crate) sealer: Arc<Sealer>,
     /// In a function that has to do with secrets.
     pub(crate) vault: Option<Arc<Vault>>,
+    pub(crate) egress: Arc<Egress>,
+    /// Whether the call has done something outside, as far as is known.
+    pub(crate) went_out: AtomicBool,
     pub(crate) clock: Clock,
     pub(crate) staged: Mutex<Staged>,
 }
@@ -95,6 +100,8 @@ impl Room {
             store: Arc::clone(&self.store),
             sealer: Arc::clone(&self.sealer),
             vault: self.vault.clone(),
+            egress: Arc::clone(&self.egress),
+            went_out: AtomicBool::new(false),
             clock: self.clock.clone(),
             staged: Mutex::default(),
         }

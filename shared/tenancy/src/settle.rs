@@ -12,6 +12,9 @@ pub enum Effect {
     Read,
     /// It may write, and a repetition under the same idempotency key gets the result that was kept.
     Write,
+    /// It may do something outside, and writes nothing here. It is charged and recorded first, so that what can't be taken
+    /// back is never done for nothing, nor twice under one idempotency key.
+    Outside,
 }
 
 /// How the results of an operation are kept for its repetitions.
@@ -27,7 +30,7 @@ impl Admission {
     /// Runs the work of this operation and commits it. What only reads runs beside its own charge, and its result is held
     /// back until it is charged. What may write runs first; then everything that it staged becomes durable with its
     /// charge, or nothing does. What was done before under the client's key is not run at all, and what was based on
-    /// something that has changed is run again.
+    /// something that has changed is run again. What acts outside is charged first and then runs, once.
     ///
     /// # Errors
     /// The work's own, and those of [`Admission::replay`] and [`Admission::commit`].
@@ -41,6 +44,9 @@ impl Admission {
     where
         E: From<Problem> + AsRef<Problem>,
     {
+        if effect == Effect::Outside {
+            return self.settle_outside(scope, work, keep).await;
+        }
         if effect == Effect::Write
             && let Some(before) = self.replay().await?
         {
@@ -49,12 +55,9 @@ impl Admission {
         loop {
             let (committed, ended) = match effect {
                 Effect::Read => tokio::join!(self.commit(Outcome::Read), work(scope)),
-                Effect::Write => {
+                Effect::Write | Effect::Outside => {
                     let ended = work(scope).await;
-                    let counted = match &ended {
-                        Ok(done) => (keep.outcome)(done),
-                        Err(err) => Outcome::Failed { code: err.as_ref().code() },
-                    };
+                    let counted = counted(&ended, keep.outcome);
                     (self.commit(counted).await, ended)
                 }
             };
@@ -66,6 +69,46 @@ impl Admission {
             }
         }
     }
+}
+
+impl Admission {
+    /// Charges, then runs. A call of which it is not known whether it acted is not run again under its key.
+    async fn settle_outside<T, E>(
+        mut self,
+        mut scope: TenantScope,
+        mut work: impl AsyncFnMut(TenantScope) -> Result<T, E>,
+        keep: Keep<T>,
+    ) -> Result<T, E>
+    where
+        E: From<Problem> + AsRef<Problem>,
+    {
+        loop {
+            let begun = self.begun();
+            match self.commit(Outcome::Begun).await? {
+                Committed::Now => {
+                    let ended = work(scope).await;
+                    begun.end(counted(&ended, keep.outcome)).await;
+                    return ended;
+                }
+                Committed::Again(again, admission) => (scope, self) = (again, *admission),
+                Committed::Before(None) => return Err(may_have_acted().into()),
+                before @ Committed::Before(_) => return Ok(replayed(before, keep)?),
+            }
+        }
+    }
+}
+
+fn counted<'e, T, E: AsRef<Problem>>(ended: &'e Result<T, E>, outcome: fn(&T) -> Outcome<'_>) -> Outcome<'e> {
+    match ended {
+        Ok(done) => outcome(done),
+        Err(err) => Outcome::Failed { code: err.as_ref().code() },
+    }
+}
+
+fn may_have_acted() -> Problem {
+    let detail = "a call under this idempotency key was begun, and may have acted outside; look there, and use another key \
+                  to do it again";
+    Problem::Conflict { detail: detail.to_owned() }
 }
 
 fn replayed<T>(before: Committed, keep: Keep<T>) -> Result<T, Problem> {

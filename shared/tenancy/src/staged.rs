@@ -103,6 +103,11 @@ impl Staged {
         self.put(place, Write { version_before, bytes_before, change: Change::Keep })
     }
 
+    /// Whether the call is charged, and stages nothing more.
+    pub(crate) const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     /// Whether a conflict makes the call run again.
     pub(crate) const fn repeatable(&self) -> bool {
         self.repeatable

@@ -81,7 +81,7 @@ impl Kept {
     pub(super) fn make(effect: Effect, answer: Answer) -> Result<Self, Problem> {
         let text = match effect {
             Effect::Read => String::new(),
-            Effect::Write => {
+            Effect::Write | Effect::Outside => {
                 serde_json::to_string(&answer).map_err(|err| Problem::internal("keeping an answer", err))?
             }
         };
