@@ -37,6 +37,8 @@ pub(crate) enum Purpose {
     RequestState,
     /// The name of an idempotency record.
     Idempotency,
+    /// What tells whether the arguments of two calls are the same.
+    Arguments,
 }
 
 impl Purpose {
@@ -45,6 +47,7 @@ impl Purpose {
             Self::Cursor => "insula/1/cursor",
             Self::RequestState => "insula/1/request-state",
             Self::Idempotency => "insula/1/idempotency",
+            Self::Arguments => "insula/1/arguments",
         }
     }
 }
