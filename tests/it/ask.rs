@@ -191,6 +191,19 @@ pub(crate) fn store(stack: &Stack, credentials: Credentials) -> aws_sdk_dynamodb
     )
 }
 
+/// KMS as a role with these tags meets it.
+pub(crate) fn kms(stack: &Stack, credentials: Credentials) -> aws_sdk_kms::Client {
+    aws_sdk_kms::Client::from_conf(
+        aws_sdk_kms::Config::builder()
+            .behavior_version(aws_sdk_kms::config::BehaviorVersion::latest())
+            .region(aws_sdk_kms::config::Region::new(stack.local.stack.region.clone()))
+            .endpoint_url(stack.local.aws.endpoint())
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .credentials_provider(credentials)
+            .build(),
+    )
+}
+
 /// DynamoDB as a session of one tenant meets it.
 pub(crate) fn tenant_store(stack: &Stack, tenant: &str) -> aws_sdk_dynamodb::Client {
     store(stack, credentials(stack, "TenantRole", &[("tenant", tenant)]))

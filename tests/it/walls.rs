@@ -18,7 +18,7 @@ use insula_tenancy::Tier;
 use serde_json::json;
 
 use crate::{
-    ask::{Own, credentials, data_table, post_with, store, tenant_id, tenant_store, text, verdict},
+    ask::{Own, credentials, data_table, kms, post_with, store, tenant_id, tenant_store, text, verdict},
     harness::{Stack, json_of, options, root, stack, start, tool_call},
 };
 
@@ -275,15 +275,7 @@ async fn a_data_key_is_given_for_exactly_the_own_tenant_as_context() {
     let stack = stack();
     let (own, foreign) = (tenant_id(stack, "acme").await, tenant_id(stack, "globex").await);
     let key = &stack.local.stack.keys.first().unwrap().arn;
-    let kms = aws_sdk_kms::Client::from_conf(
-        aws_sdk_kms::Config::builder()
-            .behavior_version(aws_sdk_kms::config::BehaviorVersion::latest())
-            .region(aws_sdk_kms::config::Region::new(stack.local.stack.region.clone()))
-            .endpoint_url(stack.local.aws.endpoint())
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .credentials_provider(credentials(stack, "TenantRole", &[("tenant", own.as_str())]))
-            .build(),
-    );
+    let kms = kms(stack, credentials(stack, "TenantRole", &[("tenant", own.as_str())]));
     let cases: [(&[(&str, &str)], &str); 5] = [
         (&[("tenant", own.as_str())], OK),
         (&[("tenant", foreign.as_str())], DENIED),

@@ -1,6 +1,15 @@
 //! `/v1/secrets`: the tenant's secrets, which are written and never read back.
 
-use insula_gateway::{Error, rest::Endpoint, serve_rest};
+use http::Method;
+use insula_gateway::{
+    Error,
+    rest::{Answer, Ask, Body, Endpoint, Takes, run},
+    serve_rest,
+};
+use insula_tenancy::{Effect, Problem, Resealed, SECRETS_MAX, SecretEntry, SecretName, TenantScope};
+use secrecy::SecretString;
+use serde::Serialize;
+use serde_json::Value;
 
 /// Starts the function and serves until Lambda ends it.
 ///
@@ -10,8 +19,123 @@ pub async fn serve() -> Result<(), Error> {
     serve_rest(|_config| Ok(endpoints()), insula_tools::role_of).await
 }
 
-/// Every endpoint of the function.
+/// Every endpoint of the function. A secret is rotated by putting its next value.
 #[must_use]
 pub fn endpoints() -> Vec<Endpoint> {
-    Vec::new()
+    vec![
+        Endpoint {
+            method: Method::GET,
+            path: "secrets",
+            query: &[],
+            takes: Takes::Nothing,
+            action: "secrets_list",
+            effect: Effect::Read,
+            run: run(list),
+        },
+        Endpoint {
+            method: Method::PUT,
+            path: "secrets/{name}",
+            query: &[],
+            takes: Takes::Json,
+            action: "secrets_put",
+            effect: Effect::Write,
+            run: run(put),
+        },
+        Endpoint {
+            method: Method::DELETE,
+            path: "secrets/{name}",
+            query: &[],
+            takes: Takes::Nothing,
+            action: "secrets_delete",
+            effect: Effect::Write,
+            run: run(delete),
+        },
+        // No secret has a hyphen in its name.
+        Endpoint {
+            method: Method::POST,
+            path: "secrets/re-seal",
+            query: &[],
+            takes: Takes::Nothing,
+            action: "secrets_reseal",
+            effect: Effect::Write,
+            run: run(reseal),
+        },
+    ]
+}
+
+#[derive(Debug, Serialize)]
+struct SecretsView {
+    secrets: Vec<SecretView>,
+    /// How many there may be.
+    limit: usize,
+}
+
+/// A secret without its value.
+#[derive(Debug, Serialize)]
+struct SecretView {
+    name: String,
+    version: u64,
+    created: String,
+    updated: String,
+}
+
+#[derive(Debug, Serialize)]
+struct ResealedView {
+    resealed: usize,
+    left: usize,
+}
+
+impl From<SecretEntry> for SecretView {
+    fn from(entry: SecretEntry) -> Self {
+        let SecretEntry { name, version, created, updated } = entry;
+        Self { name: name.to_string(), version, created, updated }
+    }
+}
+
+async fn list(scope: TenantScope, _ask: Ask) -> Result<Answer, Problem> {
+    let secrets = scope.list_secrets().await?;
+    Answer::ok(&SecretsView {
+        secrets: secrets.into_iter().map(SecretView::from).collect(),
+        limit: SECRETS_MAX,
+    })
+}
+
+async fn put(scope: TenantScope, ask: Ask) -> Result<Answer, Problem> {
+    let name = name(&ask)?;
+    let entry = scope.put_secret(&name, &value(&ask.body)?, ask.if_match).await?;
+    let version = entry.version;
+    let view = SecretView::from(entry);
+    let answer = match version {
+        1 => Answer::created(format!("secrets/{name}"), &view)?,
+        _ => Answer::ok(&view)?,
+    };
+    Ok(answer.version(version))
+}
+
+async fn delete(scope: TenantScope, ask: Ask) -> Result<Answer, Problem> {
+    scope.delete_secret(&name(&ask)?, ask.if_match).await?;
+    Ok(Answer::no_content())
+}
+
+async fn reseal(scope: TenantScope, _ask: Ask) -> Result<Answer, Problem> {
+    let Resealed { resealed, left } = scope.reseal_secrets().await?;
+    Answer::ok(&ResealedView { resealed, left })
+}
+
+fn name(ask: &Ask) -> Result<SecretName, Problem> {
+    Ok(ask.parameter("name")?.parse::<SecretName>()?)
+}
+
+/// The value in a body. It is read by hand, since the errors of a parser quote what they did not expect.
+fn value(body: &Body) -> Result<SecretString, Problem> {
+    let Body::Json(Value::Object(members)) = body else { return Err(no_value()) };
+    match (members.get("value").and_then(Value::as_str), members.len()) {
+        (Some(value), 1) => Ok(value.into()),
+        _ => Err(no_value()),
+    }
+}
+
+fn no_value() -> Problem {
+    let detail = "body: an object is expected with one member, `value`, that is a text";
+    Problem::Invalid { detail: detail.to_owned() }
 }

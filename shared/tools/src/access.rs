@@ -14,6 +14,11 @@ const ACCESS: &[(&str, Role)] = &[
     ("items_patch", Role::Member),
     ("items_replace", Role::Member),
     ("items_transaction", Role::Member),
+    ("notes_share", Role::Member),
+    ("secrets_delete", Role::Admin),
+    ("secrets_list", Role::Admin),
+    ("secrets_put", Role::Admin),
+    ("secrets_reseal", Role::Admin),
     ("usage_read", Role::ReadOnly),
 ];
 

@@ -4,6 +4,7 @@ mod access;
 mod collections;
 mod notes;
 mod profile;
+mod share;
 
 pub use access::role_of;
 pub use collections::Collections;
@@ -13,7 +14,7 @@ use insula_tenancy::{Problem, TenantScope};
 /// Declares every tool, in the order in which clients list them.
 #[must_use]
 pub fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<TenantScope, ToolError> {
-    profile::declare(notes::declare(builder))
+    profile::declare(share::declare(notes::declare(builder)))
 }
 
 /// Every scope that a tool needs or that gives a role, for the public metadata of a host.

@@ -73,10 +73,10 @@ const READ: Hints = Hints { read_only: true, destructive: false, idempotent: tru
 pub(crate) struct Note {
     /// 1 to 200 characters.
     #[schemars(length(min = 1, max = 200))]
-    title: String,
+    pub(crate) title: String,
     /// At most 20,000 characters.
     #[schemars(length(max = 20000))]
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Record for Note {
