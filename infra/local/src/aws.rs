@@ -6,6 +6,7 @@ mod emulated;
 pub mod front;
 pub mod iam;
 pub mod kms;
+mod ledger;
 pub mod need;
 pub mod reply;
 pub mod secrets;
@@ -13,5 +14,6 @@ pub mod sessions;
 pub mod sigv4;
 mod sts;
 
-pub use front::{Aws, Fault, FaultKind, Invoke, Invoked};
+pub use front::{Aws, Invoke, Invoked};
+pub use ledger::{Fault, FaultKind};
 pub use sessions::{Credentials, Sessions};

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::{
     Problem,
-    aws::store_problem,
+    aws::{read_item, store_problem},
     clock::Moment,
     crypto::{Purpose, Ring, random_bits, sha256},
     key::{Family, IDEMPOTENCY_SHARDS},
@@ -159,19 +159,11 @@ impl Admission {
     /// [`Problem::IdempotencyMismatch`] when the key was used with other arguments.
     pub async fn replay(&self) -> Result<Option<Committed>, Problem> {
         let Some(name) = &self.name else { return Ok(None) };
-        let reply = self
-            .room
-            .store
-            .client
-            .get_item()
-            .table_name(&*self.room.table)
-            .set_key(Some(idempotency_key(&self.room.tenant, name)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|err| store_problem("reading an idempotency record", err))?;
+        let key = idempotency_key(&self.room.tenant, name);
+        let client = &self.room.store.client;
+        let item = read_item(client, &self.room.table, key, "reading an idempotency record").await?;
         let now_s = self.room.clock.now().seconds();
-        match reply.item {
+        match item {
             Some(item) if !expired(&item, now_s) => self.same(&item).map(Some),
             _ => Ok(None),
         }

@@ -1,9 +1,13 @@
 //! The AWS clients: one HTTP client for all, pinned roots, bounded waits.
 
-use std::{fmt, time::Duration};
+use std::{collections::HashMap, fmt, time::Duration};
 
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::{
+    Client,
+    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    types::AttributeValue,
+};
 use aws_smithy_http_client::{
     Builder,
     tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode},
@@ -52,6 +56,21 @@ fn http_client() -> Result<aws_smithy_runtime_api::client::http::SharedHttpClien
         .map_err(|err| Problem::internal("reading the pinned roots", err))?;
     let provider = tls::Provider::Rustls(CryptoMode::Ring);
     Ok(Builder::new().tls_provider(provider).tls_context(context).build_https())
+}
+
+/// An item as it is now, not as a replica had it.
+///
+/// # Errors
+/// [`store_problem`]'s, of what is being done.
+pub(crate) async fn read_item(
+    client: &Client,
+    table: &str,
+    key: HashMap<String, AttributeValue>,
+    doing: &'static str,
+) -> Result<Option<HashMap<String, AttributeValue>>, Problem> {
+    let request = client.get_item().table_name(table).set_key(Some(key)).consistent_read(true);
+    let reply = request.send().await.map_err(|err| store_problem(doing, err))?;
+    Ok(reply.item)
 }
 
 /// A failed call of the store as a problem. Whatever may pass by itself is retryable; the rest is ours.

@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::{
     Clock, Config, Plan, Problem, Profile, Slug, Status, TenantId, Tier,
-    aws::{Aws, store_problem},
+    aws::{Aws, read_item, store_problem},
     crypto::random_bits,
     registry::Row,
 };
@@ -210,17 +210,14 @@ impl Operator {
     /// # Errors
     /// [`Problem::NotFound`] when there is none.
     pub async fn find_tenant(&self, slug: &Slug) -> Result<TenantId, Problem> {
-        let reply = self
-            .client
-            .get_item()
-            .table_name(&self.registry)
-            .key("pk", text(&Row::Slug(slug.clone()).key()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|err| store_problem("reading the registry", err))?;
-        let id = reply.item.as_ref().and_then(|item| TenantId::read(item.get("tenant")?.as_s().ok()?));
+        let row = self.row(&Row::Slug(slug.clone())).await?;
+        let id = row.as_ref().and_then(|item| TenantId::read(item.get("tenant")?.as_s().ok()?));
         id.ok_or(Problem::NotFound { kind: "tenant" })
+    }
+
+    async fn row(&self, row: &Row) -> Result<Option<HashMap<String, AttributeValue>>, Problem> {
+        let key = HashMap::from([("pk".to_owned(), text(&row.key()))]);
+        read_item(&self.client, &self.registry, key, "reading the registry").await
     }
 
     fn new_row(&self, item: HashMap<String, AttributeValue>) -> Result<TransactWriteItem, Problem> {

@@ -7,7 +7,7 @@ use moka::future::Cache;
 
 use crate::{
     Feature, Problem,
-    aws::store_problem,
+    aws::read_item,
     feature::Overrides,
     key::Family,
     tenant::{Status, TenantId, Tier, UnknownWord},
@@ -248,18 +248,12 @@ impl Plan {
     /// # Errors
     /// [`Problem::Internal`] when there is none: a tenant without a plan is not served.
     pub(crate) async fn fetch(client: &Client, table: &str, tenant: &TenantId) -> Result<Self, Problem> {
-        let reply = client
-            .get_item()
-            .table_name(table)
-            .key("pk", AttributeValue::S(Family::Plan.of(tenant)))
-            .key("sk", AttributeValue::S("PLAN".to_owned()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|err| store_problem("reading the plan", err))?;
-        reply
-            .item
-            .as_ref()
+        let key = HashMap::from([
+            ("pk".to_owned(), AttributeValue::S(Family::Plan.of(tenant))),
+            ("sk".to_owned(), AttributeValue::S("PLAN".to_owned())),
+        ]);
+        let item = read_item(client, table, key, "reading the plan").await?;
+        item.as_ref()
             .and_then(Self::read)
             .ok_or_else(|| Problem::internal("reading the plan", "the row is missing or not whole"))
     }

@@ -8,7 +8,30 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use winterbaume_core::{MockRequest, MockService};
 
-use super::reply::Reply;
+use super::{need::Malformed, reply::Reply};
+
+/// What may be said to a service. A member that is not here might say more than is checked.
+pub(super) struct Grammar {
+    pub(super) service: &'static str,
+    pub(super) operations: &'static [&'static str],
+    pub(super) members: &'static [&'static str],
+}
+
+impl Grammar {
+    /// Whether a call says nothing else.
+    pub(super) fn check(&self, operation: &str, body: &Value) -> Result<(), Malformed> {
+        if !self.operations.contains(&operation) {
+            return Err(Malformed(format!("{operation} is not an operation of this {}", self.service)));
+        }
+        let members = body.as_object().ok_or_else(|| Malformed("an object is expected".to_owned()))?;
+        let strange =
+            |(name, value): &(&String, &Value)| value.is_null() || !self.members.contains(&name.as_str());
+        match members.iter().find(strange) {
+            Some((name, _)) => Err(Malformed(format!("the member {name} is not understood"))),
+            None => Ok(()),
+        }
+    }
+}
 
 /// Asks a service of the JSON protocol.
 pub(super) async fn ask(service: &impl MockService, region: &str, target: &str, body: &Value) -> Reply {

@@ -1,15 +1,6 @@
 //! The one door to the embedded AWS: every call is matched to its session and allowed by its role, or refused.
 
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    pin::Pin,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::Path, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, request::Parts};
@@ -23,6 +14,7 @@ use super::{
     dynamodb::Dynamo,
     iam::{Decision, Policies, Query},
     kms::Kms,
+    ledger::{Fault, FaultKind, Ledger},
     need::{Malformed, Need},
     reply::Reply,
     secrets::Secrets,
@@ -48,32 +40,6 @@ pub struct Invoked {
     pub function_error: Option<String>,
 }
 
-/// What goes wrong on purpose, once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// For instance `dynamodb`.
-    pub service: String,
-    /// For instance `TransactWriteItems`.
-    pub operation: String,
-    /// How.
-    pub kind: FaultKind,
-}
-
-/// How a call goes wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FaultKind {
-    /// 500, and nothing was done.
-    Before,
-    /// It was done, and 500.
-    After,
-    /// It was done, and the connection is cut.
-    CutAfter,
-    /// Throttled.
-    Throttle,
-    /// No answer for a minute.
-    Hang,
-}
-
 /// The embedded AWS.
 #[derive(Debug)]
 pub struct Aws {
@@ -91,10 +57,7 @@ struct Door {
     secrets: Secrets,
     functions: BTreeMap<String, String>,
     invoke: Invoke,
-    connections: AtomicU64,
-    calls: Mutex<BTreeMap<String, u64>>,
-    denials: Mutex<Vec<String>>,
-    faults: Mutex<Vec<Fault>>,
+    ledger: Ledger,
 }
 
 impl std::fmt::Debug for Door {
@@ -137,10 +100,7 @@ impl Aws {
                 .map(|function| (function.name.clone(), function.arn.clone()))
                 .collect(),
             invoke,
-            connections: AtomicU64::new(0),
-            calls: Mutex::default(),
-            denials: Mutex::default(),
-            faults: Mutex::default(),
+            ledger: Ledger::default(),
         });
         let task = tokio::spawn(accept(listener, Arc::clone(&door)));
         Ok(Self { door, port, task })
@@ -155,24 +115,24 @@ impl Aws {
     /// Connections since the start.
     #[must_use]
     pub fn connections(&self) -> u64 {
-        self.door.connections.load(Ordering::Relaxed)
+        self.door.ledger.connections()
     }
 
     /// Calls since the start, by `service:Operation`, refused ones too.
     #[must_use]
     pub fn calls(&self) -> BTreeMap<String, u64> {
-        self.door.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.door.ledger.calls()
     }
 
     /// What IAM refused since the start: `role action resource`.
     #[must_use]
     pub fn denials(&self) -> Vec<String> {
-        self.door.denials.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.door.ledger.denials()
     }
 
     /// Makes the next call of this service and operation go wrong.
     pub fn fault(&self, fault: Fault) {
-        self.door.faults.lock().unwrap_or_else(PoisonError::into_inner).push(fault);
+        self.door.ledger.add_fault(fault);
     }
 
     /// Closes the door.
@@ -200,7 +160,7 @@ async fn accept(listener: TcpListener, door: Arc<Door>) {
     // Dropping the set ends every connection with the door.
     let mut connections = JoinSet::new();
     while let Ok((stream, _peer)) = listener.accept().await {
-        door.connections.fetch_add(1, Ordering::Relaxed);
+        door.ledger.count_connection();
         let door = Arc::clone(&door);
         connections.spawn(async move {
             let service = service_fn(|request| {
@@ -246,8 +206,8 @@ impl Door {
             }
         };
         let operation = operation(head, &signed.service, &body);
-        self.count(&signed.service, &operation);
-        let fault = self.take_fault(&signed.service, &operation);
+        self.ledger.count_call(&signed.service, &operation);
+        let fault = self.ledger.take_fault(&signed.service, &operation);
         match fault {
             Some(FaultKind::Before) => return Outcome::Json(Reply::fault("InternalServerError")),
             Some(FaultKind::Throttle) => {
@@ -386,19 +346,7 @@ impl Door {
     fn deny(&self, session: &Session, action: &str, resource: &str) {
         let line = format!("{} {action} {resource}", session.role_arn);
         tracing::warn!(role = session.role_arn, action, resource, "denied by IAM");
-        self.denials.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-    }
-
-    fn count(&self, service: &str, operation: &str) {
-        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = calls.entry(format!("{service}:{operation}")).or_default();
-        *count = count.saturating_add(1);
-    }
-
-    fn take_fault(&self, service: &str, operation: &str) -> Option<FaultKind> {
-        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = faults.iter().position(|fault| fault.service == service && fault.operation == operation)?;
-        Some(faults.remove(at).kind)
+        self.ledger.note_denial(line);
     }
 }
 

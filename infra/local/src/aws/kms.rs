@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, hash_map::Entry},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use aws_lc_rs::rand;
@@ -12,7 +12,7 @@ use winterbaume_core::StatefulService;
 use winterbaume_kms::{KmsService, KmsStateView};
 
 use super::{
-    emulated::{ask, keep, read_kept, unknown},
+    emulated::{Grammar, ask, keep, read_kept, unknown},
     iam::{Context, Policies},
     need::{Malformed, Need},
     reply::Reply,
@@ -22,19 +22,19 @@ use crate::template::Key;
 #[cfg(test)]
 mod tests;
 
-/// The operations that there are, with the member that names the key.
-const OPERATIONS: [&str; 5] =
-    ["Encrypt", "Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "DescribeKey"];
-/// Every member that such a call may have: an unknown one might say more than is checked here.
-const MEMBERS: [&str; 7] = [
-    "KeyId",
-    "EncryptionContext",
-    "EncryptionAlgorithm",
-    "KeySpec",
-    "NumberOfBytes",
-    "Plaintext",
-    "CiphertextBlob",
-];
+const GRAMMAR: Grammar = Grammar {
+    service: "KMS",
+    operations: &["Encrypt", "Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "DescribeKey"],
+    members: &[
+        "KeyId",
+        "EncryptionContext",
+        "EncryptionAlgorithm",
+        "KeySpec",
+        "NumberOfBytes",
+        "Plaintext",
+        "CiphertextBlob",
+    ],
+};
 const FILE: &str = "kms.json";
 
 /// The keys.
@@ -45,7 +45,6 @@ pub struct Kms {
     region: String,
     /// By ARN.
     policies: BTreeMap<String, Policies>,
-    data: Option<PathBuf>,
 }
 
 struct Service(KmsService);
@@ -84,7 +83,7 @@ impl Kms {
         let service = KmsService::new();
         service.restore(account, region, view).await.map_err(|err| format!("{err:?}"))?;
         let (account, region) = (account.to_owned(), region.to_owned());
-        Ok(Self { service: Service(service), account, region, policies, data: data.map(Path::to_owned) })
+        Ok(Self { service: Service(service), account, region, policies })
     }
 
     /// The policy of a key of this ARN.
@@ -98,15 +97,7 @@ impl Kms {
     /// # Errors
     /// A call whose key or encryption context can't be known.
     pub fn needs(&self, operation: &str, body: &Value) -> Result<Vec<Need>, Malformed> {
-        if !OPERATIONS.contains(&operation) {
-            return Err(Malformed(format!("{operation} is not an operation of this KMS")));
-        }
-        let members = body.as_object().ok_or_else(|| Malformed("an object is expected".to_owned()))?;
-        if let Some((name, _)) =
-            members.iter().find(|(name, value)| value.is_null() || !MEMBERS.contains(&name.as_str()))
-        {
-            return Err(Malformed(format!("the member {name} is not understood")));
-        }
+        GRAMMAR.check(operation, body)?;
         let arn = self.key(operation, body).ok_or_else(|| Malformed("there is no such key".to_owned()))?;
         let mut context = Context::default();
         context.one("kms:CallerAccount", &*self.account);
@@ -143,7 +134,7 @@ impl Kms {
 
     /// Does it.
     pub async fn serve(&self, operation: &str, mut body: Value) -> Reply {
-        if !OPERATIONS.contains(&operation) {
+        if !GRAMMAR.operations.contains(&operation) {
             return unknown();
         }
         // The emulator joins a context as `k=v,k=v`, so `{a: "b,c=d"}` would open what `{a: b, c: d}` sealed.
@@ -154,14 +145,6 @@ impl Kms {
             pairs.insert("context".to_owned(), Value::String(json!(sorted).to_string()));
         }
         ask(&self.service.0, &self.region, &format!("TrentService.{operation}"), &body).await
-    }
-
-    /// Writes the keys to the folder, if there is one.
-    ///
-    /// # Errors
-    /// The folder can't be written.
-    pub async fn keep(&self) -> Result<(), String> {
-        keep(self.data.as_deref(), FILE, &self.service.0.snapshot(&self.account, &self.region).await)
     }
 }
 

@@ -11,7 +11,7 @@ use winterbaume_core::StatefulService;
 use winterbaume_secretsmanager::{SecretsManagerService, SecretsmanagerStateView};
 
 use super::{
-    emulated::{ask, keep, read_kept, unknown},
+    emulated::{Grammar, ask, keep, read_kept, unknown},
     iam::Context,
     need::{Malformed, Need},
     reply::Reply,
@@ -21,18 +21,19 @@ use crate::template::Secret;
 #[cfg(test)]
 mod tests;
 
-/// The operations that there are.
-const OPERATIONS: [&str; 3] = ["GetSecretValue", "PutSecretValue", "DescribeSecret"];
-/// Every member that such a call may have: an unknown one might say more than is checked here.
-const MEMBERS: [&str; 7] = [
-    "SecretId",
-    "VersionId",
-    "VersionStage",
-    "VersionStages",
-    "SecretString",
-    "SecretBinary",
-    "ClientRequestToken",
-];
+const GRAMMAR: Grammar = Grammar {
+    service: "Secrets Manager",
+    operations: &["GetSecretValue", "PutSecretValue", "DescribeSecret"],
+    members: &[
+        "SecretId",
+        "VersionId",
+        "VersionStage",
+        "VersionStages",
+        "SecretString",
+        "SecretBinary",
+        "ClientRequestToken",
+    ],
+};
 const FILE: &str = "secrets.json";
 /// What a generated secret is made of, without punctuation.
 const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
@@ -94,15 +95,7 @@ impl Secrets {
     /// # Errors
     /// A call whose secret can't be known.
     pub fn needs(&self, operation: &str, body: &Value) -> Result<Vec<Need>, Malformed> {
-        if !OPERATIONS.contains(&operation) {
-            return Err(Malformed(format!("{operation} is not an operation of this Secrets Manager")));
-        }
-        let members = body.as_object().ok_or_else(|| Malformed("an object is expected".to_owned()))?;
-        if let Some((name, _)) =
-            members.iter().find(|(name, value)| value.is_null() || !MEMBERS.contains(&name.as_str()))
-        {
-            return Err(Malformed(format!("the member {name} is not understood")));
-        }
+        GRAMMAR.check(operation, body)?;
         let arn = self.arn(body).ok_or_else(|| Malformed("there is no such secret".to_owned()))?;
         let mut context = Context::default();
         if let Some(stage) = body.get("VersionStage") {
@@ -114,7 +107,8 @@ impl Secrets {
 
     /// Does it.
     pub async fn serve(&self, operation: &str, mut body: Value) -> Reply {
-        let (Some(arn), true) = (self.arn(&body).map(str::to_owned), OPERATIONS.contains(&operation)) else {
+        let (Some(arn), true) = (self.arn(&body).map(str::to_owned), GRAMMAR.operations.contains(&operation))
+        else {
             return unknown();
         };
         if let (Some(body), Some(name)) = (body.as_object_mut(), name_of(&arn)) {

@@ -90,11 +90,7 @@ fn join(map: &mut BTreeMap<String, String>, name: String, value: &str) {
 }
 
 fn context(stack: &Stack, request: &Request, matched: &Matched<'_>) -> Value {
-    json!({
-        "accountId": stack.account,
-        "apiId": stack.api.id,
-        "domainName": request.domain,
-        "domainPrefix": request.domain_prefix(),
+    let own = json!({
         "http": {
             "method": request.method,
             "path": request.path,
@@ -104,10 +100,10 @@ fn context(stack: &Stack, request: &Request, matched: &Matched<'_>) -> Value {
         },
         "requestId": request.ids.extended,
         "routeKey": matched.key(),
-        "stage": stack.api.stage,
         "time": request.clf_time(),
         "timeEpoch": request.epoch_ms(),
-    })
+    });
+    request.context(stack, own)
 }
 
 /// Whether the body is passed on as text; a form is not, nor is what is encoded or has no type.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Incoming};
 use percent_encoding::percent_decode_str;
+use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::format_description;
 use tokio::time::timeout;
@@ -17,7 +18,7 @@ use uuid::Uuid;
 use crate::gateway::head::Headers;
 use crate::gateway::refusal::Kind;
 use crate::lambda;
-use crate::template::ApiKind;
+use crate::template::{ApiKind, Stack};
 
 /// Request line and headers together. Source: the quotas of REST and HTTP APIs.
 const HEAD_BYTES_MAX: usize = 10_240;
@@ -161,9 +162,17 @@ impl Request {
         i64::try_from(self.time.unix_timestamp_nanos().saturating_div(1_000_000)).unwrap_or_default()
     }
 
-    /// The first label of the host's name.
-    pub(super) fn domain_prefix(&self) -> &str {
-        self.domain.split('.').next().unwrap_or_default()
+    /// The `requestContext` of an event: what one payload format has of its own, with what both have.
+    pub(super) fn context(&self, stack: &Stack, mut own: Value) -> Value {
+        if let Some(context) = own.as_object_mut() {
+            let mut put = |name: &str, value: &str| context.insert(name.to_owned(), value.into());
+            put("accountId", &stack.account);
+            put("apiId", &stack.api.id);
+            put("domainName", &self.domain);
+            put("domainPrefix", self.domain.split('.').next().unwrap_or_default());
+            put("stage", &stack.api.stage);
+        }
+        own
     }
 }
 

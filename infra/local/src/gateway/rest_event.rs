@@ -92,11 +92,7 @@ fn parsed(query: &str) -> Query {
 }
 
 fn context(stack: &Stack, request: &Request, matched: &Matched<'_>) -> Value {
-    json!({
-        "accountId": stack.account,
-        "apiId": stack.api.id,
-        "domainName": request.domain,
-        "domainPrefix": request.domain_prefix(),
+    let own = json!({
         "extendedRequestId": request.ids.extended,
         "httpMethod": request.method,
         "identity": {
@@ -121,6 +117,6 @@ fn context(stack: &Stack, request: &Request, matched: &Matched<'_>) -> Value {
         // Six letters and digits, the same in every run.
         "resourceId": format!("r{:05}", matched.index),
         "resourcePath": matched.route.path,
-        "stage": stack.api.stage,
-    })
+    });
+    request.context(stack, own)
 }

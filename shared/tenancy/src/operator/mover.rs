@@ -1,7 +1,10 @@
 //! Moving a tenant between the table of all and one of its own: in steps that are said by the plan row, so that a move
 //! that was interrupted is taken up where it was.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use aws_sdk_dynamodb::{
     operation::{create_table::CreateTableError, transact_write_items::TransactWriteItemsError},
@@ -18,7 +21,7 @@ use super::{
 };
 use crate::{
     CollectionName, Moving, Placement, Plan, Problem, TenantId,
-    aws::store_problem,
+    aws::{read_item, store_problem},
     clock::{Clock, Moment},
     key::Family,
     registry::Row,
@@ -154,16 +157,8 @@ impl Operator {
 
     /// When the tenant was made.
     async fn made(&self, id: &TenantId) -> Result<Moment, Problem> {
-        let reply = self
-            .client
-            .get_item()
-            .table_name(&self.registry)
-            .key("pk", text(&Row::Tenant(id.clone()).key()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|err| store_problem("reading the registry", err))?;
-        let made = reply.item.as_ref().and_then(|item| item.get("made_s")?.as_n().ok()?.parse().ok());
+        let row = self.row(&Row::Tenant(id.clone())).await?;
+        let made = row.as_ref().and_then(|item| item.get("made_s")?.as_n().ok()?.parse().ok());
         let made_s = made.ok_or(Problem::NotFound { kind: "tenant" })?;
         Ok(Clock::fixed_at_s(made_s).now())
     }
@@ -226,17 +221,12 @@ impl Operator {
 
     /// Items as the transactions counted them.
     async fn counted_items(&self, way: &Way<'_>) -> Result<u64, Problem> {
-        let reply = self
-            .client
-            .get_item()
-            .table_name(&way.from)
-            .key("pk", text(&Family::Meter.of(way.id)))
-            .key("sk", text("STORAGE"))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|err| store_problem(MOVING, err))?;
-        let counted = reply.item.as_ref().and_then(|item| item.get("item_count")?.as_n().ok()?.parse().ok());
+        let key = HashMap::from([
+            ("pk".to_owned(), text(&Family::Meter.of(way.id))),
+            ("sk".to_owned(), text("STORAGE")),
+        ]);
+        let counter = read_item(&self.client, &way.from, key, MOVING).await?;
+        let counted = counter.as_ref().and_then(|item| item.get("item_count")?.as_n().ok()?.parse().ok());
         Ok(counted.unwrap_or(0))
     }
 

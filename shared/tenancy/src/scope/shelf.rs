@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Problem,
-    aws::store_problem,
+    aws::{read_item, store_problem},
     crypto::Purpose,
     key::{Family, ItemId, Shelf},
     record::{Prepared, Raw},
@@ -46,18 +46,9 @@ impl OnShelf<'_> {
         if let Some(staged) = self.room.staged().find(self.shelf, id) {
             return Ok(staged);
         }
-        let reply = self
-            .room
-            .store
-            .client
-            .get_item()
-            .table_name(&*self.room.table)
-            .set_key(Some(self.key(id)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|err| store_problem("reading a record", err))?;
-        reply.item.as_ref().map(Raw::read).transpose()
+        let client = &self.room.store.client;
+        let item = read_item(client, &self.room.table, self.key(id), "reading a record").await?;
+        item.as_ref().map(Raw::read).transpose()
     }
 
     pub(crate) async fn get(&self, id: &ItemId) -> Result<Raw, Problem> {

@@ -1,0 +1,88 @@
+//! What came through the door, and what is to go wrong there.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// What goes wrong on purpose, once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// For instance `dynamodb`.
+    pub service: String,
+    /// For instance `TransactWriteItems`.
+    pub operation: String,
+    /// How.
+    pub kind: FaultKind,
+}
+
+/// How a call goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// 500, and nothing was done.
+    Before,
+    /// It was done, and 500.
+    After,
+    /// It was done, and the connection is cut.
+    CutAfter,
+    /// Throttled.
+    Throttle,
+    /// No answer for a minute.
+    Hang,
+}
+
+/// Counters since the start, and the faults that wait for their call.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    connections: AtomicU64,
+    calls: Mutex<BTreeMap<String, u64>>,
+    denials: Mutex<Vec<String>>,
+    faults: Mutex<Vec<Fault>>,
+}
+
+impl Ledger {
+    pub(super) fn count_connection(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_call(&self, service: &str, operation: &str) {
+        let mut calls = open(&self.calls);
+        let count = calls.entry(format!("{service}:{operation}")).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    pub(super) fn calls(&self) -> BTreeMap<String, u64> {
+        open(&self.calls).clone()
+    }
+
+    pub(super) fn note_denial(&self, line: String) {
+        open(&self.denials).push(line);
+    }
+
+    pub(super) fn denials(&self) -> Vec<String> {
+        open(&self.denials).clone()
+    }
+
+    pub(super) fn add_fault(&self, fault: Fault) {
+        open(&self.faults).push(fault);
+    }
+
+    /// The oldest fault that waits for such a call.
+    pub(super) fn take_fault(&self, service: &str, operation: &str) -> Option<FaultKind> {
+        let mut faults = open(&self.faults);
+        let at = faults.iter().position(|fault| fault.service == service && fault.operation == operation)?;
+        Some(faults.remove(at).kind)
+    }
+}
+
+/// No holder leaves any of these half done, so one that panicked has left it whole.
+fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
