@@ -156,6 +156,7 @@ where
     T: Send + 'static,
     F: Future<Output = Result<T, Problem>> + Send + 'static,
 {
+    #[expect(clippy::disallowed_methods, reason = "awaited here, on the runtime of the stack")]
     stack.runtime.spawn(work(&stack.local.operator)).await.unwrap()
 }
 

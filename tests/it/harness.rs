@@ -48,6 +48,7 @@ pub(crate) fn options(edge: Edge) -> Options {
 /// Starts a stack on a thread of its own, which serves until the process ends.
 pub(crate) fn start(options: Options) -> Stack {
     let (sender, receiver) = mpsc::channel();
+    #[expect(clippy::disallowed_methods, reason = "the stack of the tests serves until the process ends")]
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let handle = runtime.handle().clone();

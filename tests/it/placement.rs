@@ -18,6 +18,7 @@ fn collections() -> Vec<CollectionName> {
 async fn moved(stack: &'static Stack, id: &TenantId, to: Placement) -> Result<Moved, Problem> {
     let id = id.clone();
     let run = async move { stack.local.mover.move_tenant(&id, to, &collections()).await };
+    #[expect(clippy::disallowed_methods, reason = "awaited here, on the runtime of the stack")]
     stack.runtime.spawn(run).await.unwrap()
 }
 
@@ -164,6 +165,7 @@ async fn a_move_that_does_not_know_every_collection_leaves_the_tenant_where_it_w
     note(&own, stack, "kept").await;
     let id = own.id.clone();
     let run = async move { stack.local.mover.move_tenant(&id, Placement::Dedicated, &[]).await };
+    #[expect(clippy::disallowed_methods, reason = "awaited here, on the runtime of the stack")]
     let refused = stack.runtime.spawn(run).await.unwrap().unwrap_err();
     assert_eq!(refused.code(), "conflict", "{refused}");
     assert_eq!(titles(&own, stack).await, ["kept"]);

@@ -35,6 +35,7 @@ async fn main() -> Result<(), Failure> {
     let mut out = io::stdout();
     writeln!(out, "http://{}/mcp", door.own_host)?;
     out.flush()?;
+    #[expect(clippy::disallowed_methods, reason = "a test server, never frozen")]
     let ended = tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new()));
     tokio::select! {
         served = serve(listener, door) => served?,
@@ -71,6 +72,7 @@ async fn serve(listener: TcpListener, door: Arc<Door>) -> Result<(), Failure> {
     loop {
         let (stream, _) = listener.accept().await?;
         let door = Arc::clone(&door);
+        #[expect(clippy::disallowed_methods, reason = "a test server, never frozen")]
         tokio::spawn(async move {
             let service = service_fn(|request| door.pass(request));
             if let Err(err) = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await {

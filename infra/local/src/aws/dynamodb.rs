@@ -124,6 +124,7 @@ impl Dynamo {
         let (database, tables) = (self.database.clone(), Arc::clone(&self.tables));
         let (operation, arn_prefix) = (operation.to_owned(), self.arn_prefix.clone());
         // SQLite blocks its thread; the door's other calls go on.
+        #[expect(clippy::disallowed_methods, reason = "the laptop is never frozen, and this is awaited")]
         let served = tokio::task::spawn_blocking(move || match operation.as_str() {
             "CreateTable" | "DeleteTable" => {
                 let mut tables = tables.write().unwrap_or_else(PoisonError::into_inner);

@@ -102,6 +102,7 @@ impl Aws {
             invoke,
             ledger: Ledger::default(),
         });
+        #[expect(clippy::disallowed_methods, reason = "the laptop is never frozen, and `stop` ends this")]
         let task = tokio::spawn(accept(listener, Arc::clone(&door)));
         Ok(Self { door, port, task })
     }
@@ -162,6 +163,10 @@ async fn accept(listener: TcpListener, door: Arc<Door>) {
     while let Ok((stream, _peer)) = listener.accept().await {
         door.ledger.count_connection();
         let door = Arc::clone(&door);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the laptop is never frozen, and the set ends with the door"
+        )]
         connections.spawn(async move {
             let service = service_fn(|request| {
                 let door = Arc::clone(&door);

@@ -99,6 +99,7 @@ impl Pool {
 
     /// Runs the Runtime API for as long as the pool runs.
     pub(super) fn serve(&self, server: impl Future<Output = ()> + Send + 'static) {
+        #[expect(clippy::disallowed_methods, reason = "the laptop is never frozen, and the pool ends this")]
         self.lock().server.spawn(server);
     }
 
@@ -349,6 +350,7 @@ impl Pool {
         };
         state.members.insert(id, member);
         while state.tasks.try_join_next().is_some() {}
+        #[expect(clippy::disallowed_methods, reason = "the laptop is never frozen, and the pool ends this")]
         state.tasks.spawn(instance::run(Arc::clone(self), id, Arc::clone(function), ends));
     }
 

@@ -30,6 +30,7 @@ pub(super) async fn serve(listener: TcpListener, pool: Arc<Pool>) {
                 Ok((stream, _)) => {
                     let pool = Arc::clone(&pool);
                     let service = service_fn(move |request| answer(Arc::clone(&pool), request));
+                    #[expect(clippy::disallowed_methods, reason = "the laptop is never frozen, and the set ends with the server")]
                     connections.spawn(async move {
                         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
                         if let Err(err) = connection.await {

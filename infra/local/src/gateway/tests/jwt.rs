@@ -33,6 +33,7 @@ impl Issuer {
         let asked = Arc::new(AtomicUsize::new(0));
         let mut tasks = JoinSet::new();
         let count = Arc::clone(&asked);
+        #[expect(clippy::disallowed_methods, reason = "a server of the test, which ends with the set")]
         tasks.spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();

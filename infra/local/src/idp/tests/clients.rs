@@ -134,6 +134,7 @@ async fn documents(
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let mut tasks = JoinSet::new();
+    #[expect(clippy::disallowed_methods, reason = "a server of the test, which ends with the set")]
     tasks.spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
