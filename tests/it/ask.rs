@@ -156,8 +156,16 @@ where
     T: Send + 'static,
     F: Future<Output = Result<T, Problem>> + Send + 'static,
 {
+    on_stack(stack, work(&stack.local.operator)).await
+}
+
+/// Runs something where the stack runs, so that its connections outlive the test.
+pub(crate) async fn on_stack<T: Send + 'static>(
+    stack: &Stack,
+    work: impl Future<Output = T> + Send + 'static,
+) -> T {
     #[expect(clippy::disallowed_methods, reason = "awaited here, on the runtime of the stack")]
-    stack.runtime.spawn(work(&stack.local.operator)).await.unwrap()
+    stack.runtime.spawn(work).await.unwrap()
 }
 
 /// The id of a tenant of the demo.

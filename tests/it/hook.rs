@@ -20,6 +20,7 @@ impl Hook {
         let port = listener.local_addr().unwrap().port();
         let got = Arc::<Mutex<Vec<String>>>::default();
         let kept = Arc::clone(&got);
+        #[expect(clippy::disallowed_methods, reason = "it answers until the test's runtime ends")]
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let request = answer(stream, status).await;

@@ -296,3 +296,74 @@ async fn scopes_and_roles_say_who_reads_and_who_writes() {
     let free = Rest { stack: rest.stack, own };
     assert_eq!(code_of(&free.get("notes/items").await), "feature_off");
 }
+
+/// A call of the modern era, by a client that can do so much.
+async fn tool(rest: &Rest, name: &str, arguments: &Value, extra: (&Value, &Value)) -> Value {
+    let (capabilities, rest_of_params) = extra;
+    let mut params = json!({
+        "name": name, "arguments": arguments,
+        "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": capabilities,
+        },
+    });
+    params.as_object_mut().unwrap().extend(rest_of_params.as_object().cloned().unwrap_or_default());
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+    let headers = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", name)];
+    json_of(&rest.own.post(rest.stack, &headers, &body).await)["result"].clone()
+}
+
+#[tokio::test]
+async fn an_item_is_deleted_by_a_tool_only_after_its_user_has_confirmed_that_version() {
+    let rest = Rest::make("items-confirm").await;
+    let id = rest.create("notes", note("one")).await;
+    let which = json!({ "collection": "notes", "id": id });
+    let (can, cannot, nothing) = (json!({ "elicitation": {} }), json!({}), json!({}));
+    let refused = tool(&rest, "items_delete", &which, (&cannot, &nothing)).await;
+    assert_eq!(refused["_meta"]["tenancy/error"]["code"], "forbidden", "{refused}");
+    let asked = tool(&rest, "items_delete", &which, (&can, &nothing)).await;
+    assert_eq!(asked["resultType"], "input_required", "{asked}");
+    let answer = |content: Value, state: &Value| {
+        json!({
+            "inputResponses": { "confirm_delete": { "action": "accept", "content": content } },
+            "requestState": state,
+        })
+    };
+    let state = &asked["requestState"];
+    let no = tool(&rest, "items_delete", &which, (&can, &answer(json!({ "delete": false }), state))).await;
+    assert_eq!(no["isError"], true, "{no}");
+    assert_eq!(rest.titles("").await, ["one"]);
+    // The state is good for this very call alone.
+    let other = json!({ "collection": "notes", "id": rest.create("notes", note("two")).await });
+    let yes = |state: &Value| answer(json!({ "delete": true }), state);
+    assert_eq!(tool(&rest, "items_delete", &other, (&can, &yes(state))).await, Value::Null);
+    let unasked = json!({ "inputResponses": { "confirm_delete": { "action": "accept", "content": { "delete": true } } } });
+    let unasked = tool(&rest, "items_delete", &which, (&can, &unasked)).await;
+    assert_eq!(unasked["resultType"], "input_required", "an answer without its question asks again");
+    rest.ask((Method::PATCH, &format!("notes/items/{id}")), &[], &json!({ "text": "changed" })).await;
+    let changed = tool(&rest, "items_delete", &which, (&can, &yes(state))).await;
+    assert_eq!(changed["_meta"]["tenancy/error"]["code"], "conflict", "{changed}");
+    let again = tool(&rest, "items_delete", &which, (&can, &nothing)).await;
+    let gone = tool(&rest, "items_delete", &which, (&can, &yes(&again["requestState"]))).await;
+    assert_eq!(gone["structuredContent"]["value"]["title"], "one", "{gone}");
+    assert_eq!(rest.titles("").await, ["two"]);
+}
+
+#[tokio::test]
+async fn a_tool_keeps_and_finds_items_of_any_collection() {
+    let rest = Rest::make("items-tools").await;
+    let (can, nothing) = (json!({}), json!({}));
+    let call = async |name: &str, arguments: Value| tool(&rest, name, &arguments, (&can, &nothing)).await;
+    let made = call("items_create", json!({ "collection": "documents", "value": { "a": 1 } })).await;
+    let item = made["structuredContent"].clone();
+    let read = call("items_get", json!({ "collection": "documents", "id": item["id"] })).await;
+    assert_eq!(read["structuredContent"], item);
+    let stale = json!({ "collection": "documents", "id": item["id"], "version": 2, "value": { "a": 2 } });
+    assert_eq!(call("items_replace", stale).await["_meta"]["tenancy/error"]["code"], "conflict");
+    let seen = json!({ "collection": "documents", "id": item["id"], "version": 1, "value": { "a": 2 } });
+    assert_eq!(call("items_replace", seen).await["structuredContent"]["version"], 2);
+    let listed = call("items_list", json!({ "collection": "documents" })).await;
+    assert_eq!(listed["structuredContent"]["items"][0]["value"], json!({ "a": 2 }));
+    let unknown = call("items_list", json!({ "collection": "unknown" })).await;
+    assert_eq!(unknown["_meta"]["tenancy/error"]["code"], "not_found");
+}

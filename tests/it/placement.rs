@@ -7,7 +7,7 @@ use insula_tenancy::{
 use serde_json::json;
 
 use crate::{
-    ask::{Own, code_of, data_table, operate, tenant_id, tenant_store, text, verdict},
+    ask::{Own, code_of, data_table, on_stack, operate, tenant_id, tenant_store, text, verdict},
     harness::{Stack, json_of, options, stack, start, tool_call},
 };
 
@@ -18,8 +18,7 @@ fn collections() -> Vec<CollectionName> {
 async fn moved(stack: &'static Stack, id: &TenantId, to: Placement) -> Result<Moved, Problem> {
     let id = id.clone();
     let run = async move { stack.local.mover.move_tenant(&id, to, &collections()).await };
-    #[expect(clippy::disallowed_methods, reason = "awaited here, on the runtime of the stack")]
-    stack.runtime.spawn(run).await.unwrap()
+    on_stack(stack, run).await
 }
 
 async fn change(stack: &'static Stack, id: &TenantId, change: fn(Plan) -> Plan) {
@@ -71,7 +70,7 @@ async fn a_tenant_is_moved_to_its_own_table_and_back_with_all_that_it_has() {
     assert_eq!(moved(stack, &own.id, Placement::Pooled).await.unwrap(), Moved { sum: None, removed: 0 });
     let id = own.id.clone();
     let drop = async move { stack.local.mover.drop_own_table(&id).await };
-    stack.runtime.spawn(drop).await.unwrap().unwrap();
+    on_stack(stack, drop).await.unwrap();
     let gone =
         tenant_store(stack, &own.id.to_string()).describe_table().table_name(own_table(stack, &own.id));
     assert_ne!(verdict(gone.send().await), "ok");
@@ -165,8 +164,7 @@ async fn a_move_that_does_not_know_every_collection_leaves_the_tenant_where_it_w
     note(&own, stack, "kept").await;
     let id = own.id.clone();
     let run = async move { stack.local.mover.move_tenant(&id, Placement::Dedicated, &[]).await };
-    #[expect(clippy::disallowed_methods, reason = "awaited here, on the runtime of the stack")]
-    let refused = stack.runtime.spawn(run).await.unwrap().unwrap_err();
+    let refused = on_stack(stack, run).await.unwrap_err();
     assert_eq!(refused.code(), "conflict", "{refused}");
     assert_eq!(titles(&own, stack).await, ["kept"]);
     note(&own, stack, "and written to").await;

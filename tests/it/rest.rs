@@ -26,7 +26,7 @@ const PATHS: [(&str, u16); 7] = [
     ("/v1/usage/x", 404),
     ("/v1/config", 404),
     ("/v1/config/x", 404),
-    ("/v1/secrets", 404),
+    ("/v1/secrets", 200),
     ("/v1/secrets/x", 404),
     ("/v1/collections/unknown/items", 404),
 ];

@@ -3,10 +3,10 @@
 mod seal;
 
 use http::{Method, StatusCode};
-use insula_gateway::{Error, Reply, Request, for_tenant, telemetry};
+use insula_gateway::{Error, Reply, Request, for_tenant, rest::RoleOf, telemetry};
 use insula_mcp::{Builder, Call, Implementation, Outcome as Ended, OutcomeKind, Server, Step};
 use insula_tenancy::{
-    Config, Effect, Entrance, Keep, Operation, Outcome, Problem, Resolver, Tenant, TenantScope,
+    Config, ConfigError, Effect, Entrance, Keep, Operation, Outcome, Problem, Resolver, Tenant, TenantScope,
     start_entrance,
 };
 use insula_tools::ToolError;
@@ -22,23 +22,30 @@ pub struct Mcp {
     resolver: Resolver,
     entrance: Entrance,
     server: Server<TenantScope, ToolError>,
+    role_of: RoleOf,
 }
 
-/// Adds tools to the declaration of a server.
-type Declare = fn(Builder<TenantScope, ToolError>) -> Builder<TenantScope, ToolError>;
+type Tools = Builder<TenantScope, ToolError>;
 
-/// Starts the function with these tools and serves until Lambda ends it.
+/// Starts the function with these tools, for these roles, and serves until Lambda ends it.
 ///
 /// # Errors
-/// A declaration that is not whole, a setting that is wrong, or a registry that does not answer in init.
-pub async fn serve(declare: Declare) -> Result<(), Error> {
+/// A declaration that is not whole, a tool for which no role is named, a setting that is wrong, or a registry that does
+/// not answer in init.
+pub async fn serve(
+    declare: impl FnOnce(&Config, Tools) -> Result<Tools, ConfigError>,
+    role_of: RoleOf,
+) -> Result<(), Error> {
     let config = Config::from_env()?;
     telemetry::start(config.log_level());
     let implementation =
         Implementation { name: "insula", title: "Insula", version: env!("CARGO_PKG_VERSION") };
-    let server = declare(Server::builder(implementation, INSTRUCTIONS)).build()?;
+    let server = declare(&config, Server::builder(implementation, INSTRUCTIONS))?.build()?;
+    if let Some(nobodys) = server.names().find(|name| role_of(name).is_none()) {
+        return Err(format!("no role is named for {nobodys}").into());
+    }
     let (resolver, entrance) = start_entrance(config).await?;
-    let mcp = Mcp { resolver, entrance, server };
+    let mcp = Mcp { resolver, entrance, server, role_of };
     insula_gateway::serve(|request| mcp.answer(request)).await
 }
 
@@ -77,7 +84,8 @@ impl Mcp {
         tenant: Tenant,
         call: &mut Call<'_, TenantScope, ToolError>,
     ) -> Result<Ended, ToolError> {
-        let granted = tenant.demand_scopes(call.scopes());
+        let granted =
+            tenant.demand_scopes(call.scopes()).and_then(|()| self.demand_role(&tenant, call.name()));
         let (scope, admission) = self.entrance.enter(tenant, operation(request, call)?).await?;
         if let Err(problem) = granted {
             admission.refuse(&problem).await?;
@@ -92,6 +100,13 @@ impl Mcp {
         let seal = Seal(admission.state_seal());
         let work = async |scope| call.run(scope, &seal).await;
         admission.settle(scope, effect, work, Keep { outcome, restore: Ended::from_stored }).await
+    }
+}
+
+impl Mcp {
+    fn demand_role(&self, tenant: &Tenant, name: &str) -> Result<(), Problem> {
+        let role = (self.role_of)(name);
+        tenant.demand_role(role.ok_or_else(|| Problem::internal("finding a tool's role", name))?)
     }
 }
 

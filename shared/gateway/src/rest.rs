@@ -8,7 +8,7 @@ use std::fmt;
 
 use http::{HeaderValue, Method, StatusCode, header};
 use insula_tenancy::{
-    Config, Entrance, Feature, Keep, Operation, Problem, Resolver, Role, Tenant, TenantScope, start_entrance,
+    Config, Entrance, Feature, Keep, Operation, Problem, Resolver, Role, Tenant, start_entrance,
 };
 
 pub use self::{
@@ -75,9 +75,9 @@ impl Rest {
             arguments: ask.canonical()?,
             request_id: request.request_id.clone(),
         };
-        let granted = tenant.demand_scopes(endpoint.scopes);
+        let granted = tenant.demand_scopes(endpoint.scopes).and_then(|()| tenant.demand_role(role));
         let (scope, admission) = self.entrance.enter(tenant, operation).await?;
-        if let Err(problem) = granted.and_then(|()| may(&scope, role)) {
+        if let Err(problem) = granted.and_then(|()| scope.demand(Feature::ApiAccess)) {
             admission.refuse(&problem).await?;
             return Err(problem);
         }
@@ -90,17 +90,6 @@ impl Rest {
         let kept = admission.settle(scope, endpoint.effect, work, keep).await?;
         Ok(kept.answer)
     }
-}
-
-/// What stands between a proved tenant and an operation of its caller.
-fn may(scope: &TenantScope, role: Role) -> Result<(), Problem> {
-    scope.demand(Feature::ApiAccess)?;
-    if scope.caller().role < role {
-        let word = role.word();
-        let detail = format!("this needs the role {word} in the workspace, which its admins grant");
-        return Err(Problem::Forbidden { detail });
-    }
-    Ok(())
 }
 
 fn method_not_allowed(allow: &[Method]) -> Reply {

@@ -45,6 +45,15 @@ pub enum Step<'s, C, E> {
     Call(Box<Call<'s, C, E>>),
 }
 
+impl<C, E> Server<C, E> {
+    /// The name of everything that can be called, as [`Call::name`] says it.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        let named = self.tools.values().chain(self.prompts.values()).chain(self.resources.values());
+        let templates = self.templates.iter().map(|(_, entry)| entry);
+        named.chain(templates).chain(&self.completion).map(|entry| entry.name)
+    }
+}
+
 impl<C, E> fmt::Debug for Server<C, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("implementation", &self.implementation).finish_non_exhaustive()

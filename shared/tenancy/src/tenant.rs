@@ -240,6 +240,19 @@ impl Tenant {
         &self.origins
     }
 
+    /// Demands a role, or a higher one.
+    ///
+    /// # Errors
+    /// [`Problem::Forbidden`], with who can grant it.
+    pub fn demand_role(&self, role: Role) -> Result<(), Problem> {
+        if self.caller.role >= role {
+            return Ok(());
+        }
+        let word = role.word();
+        let detail = format!("this needs the role {word} in the workspace, which its admins grant");
+        Err(Problem::Forbidden { detail })
+    }
+
     /// Demands every one of these scopes.
     ///
     /// # Errors

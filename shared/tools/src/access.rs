@@ -2,9 +2,10 @@
 
 use insula_tenancy::Role;
 
-/// Every action, in alphabetical order. An endpoint whose action is not here ends its function in init.
+/// Every tool and every action of an endpoint, in alphabetical order. One that is not here ends its function in init.
 const ACCESS: &[(&str, Role)] = &[
     ("collections_read", Role::ReadOnly),
+    ("get_profile", Role::ReadOnly),
     ("items_batch_get", Role::ReadOnly),
     ("items_batch_write", Role::Member),
     ("items_create", Role::Member),
@@ -14,6 +15,10 @@ const ACCESS: &[(&str, Role)] = &[
     ("items_patch", Role::Member),
     ("items_replace", Role::Member),
     ("items_transaction", Role::Member),
+    ("notes_create", Role::Member),
+    ("notes_delete", Role::Member),
+    ("notes_get", Role::ReadOnly),
+    ("notes_list", Role::ReadOnly),
     ("notes_share", Role::Member),
     ("secrets_delete", Role::Admin),
     ("secrets_list", Role::Admin),

@@ -1,7 +1,10 @@
 //! The tools of the SaaS: the crate that its developers own. `functions/mcp` only registers what is declared here.
 
+use std::sync::Arc;
+
 mod access;
 mod collections;
+mod items;
 mod notes;
 mod profile;
 mod share;
@@ -9,12 +12,19 @@ mod share;
 pub use access::role_of;
 pub use collections::Collections;
 use insula_mcp::{Builder, Refusal};
-use insula_tenancy::{Problem, TenantScope};
+use insula_tenancy::{Config, ConfigError, Problem, TenantScope};
 
 /// Declares every tool, in the order in which clients list them.
-#[must_use]
-pub fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<TenantScope, ToolError> {
-    profile::declare(share::declare(notes::declare(builder)))
+///
+/// # Errors
+/// A setting that is wrong.
+pub fn declare(
+    config: &Config,
+    builder: Builder<TenantScope, ToolError>,
+) -> Result<Builder<TenantScope, ToolError>, ConfigError> {
+    let collections = Arc::new(Collections::read(config)?);
+    let builder = items::declare(share::declare(notes::declare(builder)), &collections);
+    Ok(profile::declare(builder))
 }
 
 /// Every scope that a tool needs or that gives a role, for the public metadata of a host.

@@ -52,6 +52,7 @@ impl Server {
         let port = listener.local_addr().unwrap().port();
         let got = Arc::<Mutex<Vec<String>>>::default();
         let kept = Arc::clone(&got);
+        #[expect(clippy::disallowed_methods, reason = "the server ends with the test's runtime")]
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let mut buffer = vec![0; 4096];
