@@ -65,10 +65,10 @@ fn every_function_gets_the_settings_it_uses_and_no_others() {
         table += &format!("{name} {binary} {timeout_s}s isolated={} {own:?}\n", function.isolated);
     }
     insta::assert_snapshot!(table, @r#"
-    McpFunction mcp 10s isolated=true ["DATA_TABLE=insula-dev-data", "ISOLATION=on", "SEALING_SECRET=arn:aws:secretsmanager:eu-central-1:000000000000:secret:SealingSecret-Sealin", "VEND_FUNCTION=arn:aws:lambda:eu-central-1:000000000000:function:VendFunction"]
-    ItemsFunction items 10s isolated=true ["DATA_TABLE=insula-dev-data", "ISOLATION=on", "SEALING_SECRET=arn:aws:secretsmanager:eu-central-1:000000000000:secret:SealingSecret-Sealin", "VEND_FUNCTION=arn:aws:lambda:eu-central-1:000000000000:function:VendFunction"]
+    McpFunction mcp 10s isolated=true ["COLLECTIONS=", "DATA_TABLE=insula-dev-data", "ISOLATION=on", "KEYS_TABLE=insula-dev-keys", "SEALING_SECRET=arn:aws:secretsmanager:eu-central-1:000000000000:secret:SealingSecret-Sealin", "TENANTS_KEY=arn:aws:kms:eu-central-1:000000000000:key/54656e61-6e74-734b-6579-000000000000", "VEND_FUNCTION=arn:aws:lambda:eu-central-1:000000000000:function:VendFunction"]
+    ItemsFunction items 10s isolated=true ["COLLECTIONS=", "DATA_TABLE=insula-dev-data", "ISOLATION=on", "SEALING_SECRET=arn:aws:secretsmanager:eu-central-1:000000000000:secret:SealingSecret-Sealin", "VEND_FUNCTION=arn:aws:lambda:eu-central-1:000000000000:function:VendFunction"]
     ConfigFunction config 10s isolated=true ["DATA_TABLE=insula-dev-data", "ISOLATION=on", "SEALING_SECRET=arn:aws:secretsmanager:eu-central-1:000000000000:secret:SealingSecret-Sealin", "VEND_FUNCTION=arn:aws:lambda:eu-central-1:000000000000:function:VendFunction"]
-    SecretsFunction secrets 10s isolated=true ["DATA_TABLE=insula-dev-data", "ISOLATION=on", "SEALING_SECRET=arn:aws:secretsmanager:eu-central-1:000000000000:secret:SealingSecret-Sealin", "VEND_FUNCTION=arn:aws:lambda:eu-central-1:000000000000:function:VendFunction"]
+    SecretsFunction secrets 10s isolated=true ["DATA_TABLE=insula-dev-data", "ISOLATION=on", "KEYS_TABLE=insula-dev-keys", "SEALING_SECRET=arn:aws:secretsmanager:eu-central-1:000000000000:secret:SealingSecret-Sealin", "TENANTS_KEY=arn:aws:kms:eu-central-1:000000000000:key/54656e61-6e74-734b-6579-000000000000", "VEND_FUNCTION=arn:aws:lambda:eu-central-1:000000000000:function:VendFunction"]
     UsageFunction usage 10s isolated=true ["DATA_TABLE=insula-dev-data", "ISOLATION=on", "SEALING_SECRET=arn:aws:secretsmanager:eu-central-1:000000000000:secret:SealingSecret-Sealin", "VEND_FUNCTION=arn:aws:lambda:eu-central-1:000000000000:function:VendFunction"]
     AuthorizeFunction authorize 5s isolated=false []
     VendFunction vend 5s isolated=false ["TENANT_ROLE_ARN=arn:aws:iam::000000000000:role/TenantRole"]
