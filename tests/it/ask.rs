@@ -147,7 +147,7 @@ impl Own {
     }
 }
 
-/// Runs what the operator does where the stack runs, so that its connections outlive the test.
+/// Runs what the operator does where the stack runs.
 pub(crate) async fn operate<T, F>(
     stack: &'static Stack,
     work: impl FnOnce(&'static Operator) -> F,
