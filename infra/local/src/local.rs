@@ -76,6 +76,8 @@ pub struct Local {
     pub operator: Operator,
     /// Those that move tenants, by the mover's.
     pub mover: Operator,
+    /// Those that have data keys wrapped anew, by the keeper's.
+    pub keeper: Operator,
     /// The gateway's port.
     pub port: u16,
     gateway: Gateway,
@@ -125,6 +127,7 @@ impl Local {
         let running = Arc::clone(lambda.get_or_init(|| Arc::new(running)));
         let operator = open_operator("OperatorRole", &stack, &sessions, &aws).await?;
         let mover = open_operator("MoverRole", &stack, &sessions, &aws).await?;
+        let keeper = open_operator("KeeperRole", &stack, &sessions, &aws).await?;
         seed(&operator, &options.tenants, &idp).await?;
         if !options.isolation {
             warm(&running, &stack).await?;
@@ -137,7 +140,7 @@ impl Local {
         )
         .await
         .map_err(|err| failed("the gateway")(&err))?;
-        Ok(Self { stack, aws, sessions, lambda: running, idp, operator, mover, port, gateway })
+        Ok(Self { stack, aws, sessions, lambda: running, idp, operator, mover, keeper, port, gateway })
     }
 
     /// Credentials of a role of the template, by the role's name or the end of it, as a function would have them.

@@ -38,6 +38,11 @@ impl Family<'_> {
             Self::Keys => format!("TENANT#{tenant}#KEY"),
         }
     }
+
+    /// The tenant of a partition of [`Family::Keys`].
+    pub(crate) fn tenant_of_keys(partition: &str) -> Option<TenantId> {
+        TenantId::read(partition.strip_prefix("TENANT#")?.strip_suffix("#KEY")?)
+    }
 }
 
 /// Where a tenant's documents are kept. All of them have one form, and are staged and committed alike.
@@ -52,6 +57,11 @@ pub(crate) enum Shelf {
 impl Shelf {
     /// Every shelf but those of items.
     pub(crate) const OTHERS: [Self; 1] = [Self::Secrets];
+}
+
+impl Shelf {
+    /// Every shelf but those of collections.
+    pub(crate) const BESIDE_ITEMS: [Self; 1] = [Self::Secrets];
 }
 
 /// Names a collection. Grammar: 1 to 32 of `a-z 0-9 _`, the first a letter.

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use aws_credential_types::Credentials;
+use aws_config::SdkConfig;
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, Put, TransactWriteItem, Update},
@@ -17,11 +18,13 @@ use crate::{
     registry::Row,
 };
 
+mod keys;
 mod mover;
 mod partitions;
 mod plan;
 
 pub use crate::registry::ROUTE_TTL_S;
+pub use keys::Rewrapped;
 pub use mover::Moved;
 pub use partitions::Sum;
 
@@ -54,8 +57,10 @@ pub struct Access {
 #[derive(Debug)]
 pub struct Operator {
     client: Client,
+    kms: aws_sdk_kms::Client,
     registry: String,
     data: String,
+    keys: String,
 }
 
 /// A tenant to be.
@@ -97,7 +102,7 @@ impl Operator {
     /// [`Problem::Internal`] for a setting that is missing.
     pub async fn open(authority: &OperatorAuthority, config: &Config) -> Result<Self, Problem> {
         let aws = Aws::load(config).await?;
-        Self::with_client(authority, config, Client::new(&aws.sdk))
+        Self::with_sdk(authority, config, &aws.sdk)
     }
 
     /// Opens the operator's tables with these credentials at this endpoint.
@@ -117,21 +122,29 @@ impl Operator {
             None,
             "operator",
         );
-        let config_at = aws_sdk_dynamodb::config::Builder::from(&aws.sdk)
+        let sdk = aws
+            .sdk
+            .into_builder()
             .endpoint_url(access.endpoint_url)
-            .credentials_provider(credentials)
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
             .build();
-        Self::with_client(authority, config, Client::from_conf(config_at))
+        Self::with_sdk(authority, config, &sdk)
     }
 
-    fn with_client(_authority: &OperatorAuthority, config: &Config, client: Client) -> Result<Self, Problem> {
+    fn with_sdk(_authority: &OperatorAuthority, config: &Config, sdk: &SdkConfig) -> Result<Self, Problem> {
         let setting = |name| {
             config
                 .require(name)
                 .map(str::to_owned)
                 .map_err(|err| Problem::internal("reading the configuration", err))
         };
-        Ok(Self { client, registry: setting("REGISTRY_TABLE")?, data: setting("DATA_TABLE")? })
+        Ok(Self {
+            client: Client::new(sdk),
+            kms: aws_sdk_kms::Client::new(sdk),
+            registry: setting("REGISTRY_TABLE")?,
+            data: setting("DATA_TABLE")?,
+            keys: setting("KEYS_TABLE")?,
+        })
     }
 
     /// Pins an issuer.

@@ -19,7 +19,7 @@ const KEYS_MAX: u64 = 400;
 /// How long it keeps one, as long as a session.
 const KEPT: Duration = Duration::from_secs(900);
 /// Every row of a wrapped key has it in this attribute, by which the operator finds all of them in the order of `wrapped_at`.
-const ALL: (&str, &str) = ("kind", "KEY");
+pub(crate) const ALL_KEYS: (&str, &str) = ("kind", "KEY");
 
 const MAKING: &str = "making a data key";
 const READING: &str = "reading a data key";
@@ -36,9 +36,10 @@ pub(crate) struct Vault {
 }
 
 /// A wrapped data key as its row has it.
-struct Wrapped {
-    bytes: Blob,
-    kms_key: String,
+pub(crate) struct Wrapped {
+    pub(crate) bytes: Blob,
+    /// ARN of the KMS key that has wrapped it.
+    pub(crate) kms_key: String,
 }
 
 impl Vault {
@@ -160,7 +161,7 @@ impl Vault {
 }
 
 impl Wrapped {
-    fn read(item: &HashMap<String, AttributeValue>) -> Option<Self> {
+    pub(crate) fn read(item: &HashMap<String, AttributeValue>) -> Option<Self> {
         let bytes = item.get("wrapped")?.as_b().ok()?.clone();
         Some(Self { bytes, kms_key: item.get("kms_key")?.as_s().ok()?.clone() })
     }
@@ -171,7 +172,7 @@ impl Wrapped {
             ("wrapped".to_owned(), AttributeValue::B(self.bytes)),
             ("kms_key".to_owned(), AttributeValue::S(self.kms_key)),
             ("wrapped_at".to_owned(), text(wrapped_at)),
-            (ALL.0.to_owned(), text(ALL.1)),
+            (ALL_KEYS.0.to_owned(), text(ALL_KEYS.1)),
         ])
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use aws_lc_rs::rand;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use winterbaume_core::StatefulService;
 use winterbaume_kms::{KmsService, KmsStateView};
 
@@ -33,6 +33,18 @@ const GRAMMAR: Grammar = Grammar {
         "NumberOfBytes",
         "Plaintext",
         "CiphertextBlob",
+    ],
+};
+/// The one operation that has two keys and two contexts.
+const REWRAPPING: Grammar = Grammar {
+    service: "KMS",
+    operations: &["ReEncrypt"],
+    members: &[
+        "CiphertextBlob",
+        "SourceKeyId",
+        "SourceEncryptionContext",
+        "DestinationKeyId",
+        "DestinationEncryptionContext",
     ],
 };
 const FILE: &str = "kms.json";
@@ -97,64 +109,79 @@ impl Kms {
     /// # Errors
     /// A call whose key or encryption context can't be known.
     pub fn needs(&self, operation: &str, body: &Value) -> Result<Vec<Need>, Malformed> {
-        GRAMMAR.check(operation, body)?;
-        let arn = self.key(operation, body).ok_or_else(|| Malformed("there is no such key".to_owned()))?;
-        let mut context = Context::default();
-        context.one("kms:CallerAccount", &*self.account);
-        if let Some(pairs) = encryption_context(body)? {
-            context.set("kms:EncryptionContextKeys", pairs.keys().cloned());
-            for (name, value) in pairs {
-                let same = |other: &&String| other.eq_ignore_ascii_case(name);
-                if pairs.keys().filter(same).nth(1).is_some() {
-                    // Policies don't tell them apart, and the ciphertext does.
-                    return Err(Malformed("EncryptionContext has a key twice, in different case".to_owned()));
-                }
-                let value = value.as_str().ok_or_else(|| Malformed("EncryptionContext".to_owned()))?;
-                context.one(&format!("kms:EncryptionContext:{name}"), value);
-            }
+        if !REWRAPPING.operations.contains(&operation) {
+            GRAMMAR.check(operation, body)?;
+            let arn = self.key("KeyId", operation, body)?;
+            let context = self.context(body.get("EncryptionContext"))?;
+            return Ok(vec![Need { action: format!("kms:{operation}"), resource: arn.clone(), context }]);
         }
-        Ok(vec![Need { action: format!("kms:{operation}"), resource: arn.clone(), context }])
+        REWRAPPING.check(operation, body)?;
+        let (from, to) =
+            (self.key("SourceKeyId", operation, body)?, self.key("DestinationKeyId", operation, body)?);
+        let sides = [("kms:ReEncryptFrom", from, "Source"), ("kms:ReEncryptTo", to, "Destination")];
+        let need = |(action, arn, side): (&str, &String, &str)| {
+            let mut context = self.context(body.get(format!("{side}EncryptionContext")))?;
+            context.one("kms:ReEncryptOnSameKey", if from == to { "true" } else { "false" });
+            Ok(Need { action: action.to_owned(), resource: arn.clone(), context })
+        };
+        sides.into_iter().map(need).collect()
     }
 
-    /// The ARN of the key that is named, or that a ciphertext begins with the id of.
-    fn key(&self, operation: &str, body: &Value) -> Option<&String> {
+    /// What policies can ask of an encryption context.
+    fn context(&self, pairs: Option<&Value>) -> Result<Context, Malformed> {
+        let mut context = Context::default();
+        context.one("kms:CallerAccount", &*self.account);
+        let Some(pairs) = pairs else { return Ok(context) };
+        let pairs = pairs.as_object().ok_or_else(|| Malformed("EncryptionContext".to_owned()))?;
+        if pairs.is_empty() {
+            return Ok(context);
+        }
+        context.set("kms:EncryptionContextKeys", pairs.keys().cloned());
+        for (name, value) in pairs {
+            let same = |other: &&String| other.eq_ignore_ascii_case(name);
+            if pairs.keys().filter(same).nth(1).is_some() {
+                // Policies don't tell them apart, and the ciphertext does.
+                return Err(Malformed("EncryptionContext has a key twice, in different case".to_owned()));
+            }
+            let value = value.as_str().ok_or_else(|| Malformed("EncryptionContext".to_owned()))?;
+            context.one(&format!("kms:EncryptionContext:{name}"), value);
+        }
+        Ok(context)
+    }
+
+    /// The ARN of the key that a member names, or that a ciphertext begins with the id of.
+    fn key(&self, member: &str, operation: &str, body: &Value) -> Result<&String, Malformed> {
         let id = |arn: &str| arn.rsplit('/').next().unwrap_or_default().to_owned();
-        match body.get("KeyId") {
+        let found = || match body.get(member) {
             Some(key) => {
                 let key = key.as_str()?;
                 self.policies.keys().find(|arn| *arn == key || id(arn) == key)
             }
-            None if operation == "Decrypt" => {
+            None if operation == "Decrypt" || member == "SourceKeyId" => {
                 let blob = STANDARD.decode(body.get("CiphertextBlob")?.as_str()?).ok()?;
                 self.policies.keys().find(|arn| blob.starts_with(id(arn).as_bytes()))
             }
             None => None,
-        }
+        };
+        found().ok_or_else(|| Malformed("there is no such key".to_owned()))
     }
 
     /// Does it.
     pub async fn serve(&self, operation: &str, mut body: Value) -> Reply {
-        if !GRAMMAR.operations.contains(&operation) {
+        if ![GRAMMAR, REWRAPPING].iter().any(|grammar| grammar.operations.contains(&operation)) {
             return unknown();
         }
         // The emulator joins a context as `k=v,k=v`, so `{a: "b,c=d"}` would open what `{a: b, c: d}` sealed.
-        if let Some(pairs) =
-            body.get_mut("EncryptionContext").and_then(Value::as_object_mut).filter(|p| !p.is_empty())
-        {
-            let sorted: BTreeMap<String, Value> = std::mem::take(pairs).into_iter().collect();
-            pairs.insert("context".to_owned(), Value::String(json!(sorted).to_string()));
+        for member in ["EncryptionContext", "SourceEncryptionContext", "DestinationEncryptionContext"] {
+            if let Some(pairs) =
+                body.get_mut(member).and_then(Value::as_object_mut).filter(|pairs| !pairs.is_empty())
+            {
+                let sorted: BTreeMap<String, Value> = std::mem::take(pairs).into_iter().collect();
+                pairs.insert("context".to_owned(), Value::String(json!(sorted).to_string()));
+            }
         }
         ask(&self.service.0, &self.region, &format!("TrentService.{operation}"), &body).await
     }
-}
-
-/// The pairs of the encryption context, of which a policy can say something; `None` without one.
-fn encryption_context(body: &Value) -> Result<Option<&Map<String, Value>>, Malformed> {
-    let pairs = match body.get("EncryptionContext") {
-        Some(pairs) => pairs.as_object().ok_or_else(|| Malformed("EncryptionContext".to_owned()))?,
-        None => return Ok(None),
-    };
-    Ok(Some(pairs).filter(|pairs| !pairs.is_empty()))
 }
 
 fn new_key(id: &str, key: &Key, account: &str, region: &str) -> Result<Value, String> {

@@ -1,7 +1,7 @@
 //! The condition keys that the local services and the front know how to fill.
 
 /// Whole names, lower case.
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 20] = [
     "aws:principalarn",
     "aws:securetransport",
     "aws:sourceaccount",
@@ -14,6 +14,7 @@ const NAMES: [&str; 19] = [
     "dynamodb:select",
     "kms:calleraccount",
     "kms:encryptioncontextkeys",
+    "kms:reencryptonsamekey",
     "kms:viaservice",
     "lambda:functionarn",
     "secretsmanager:secretid",

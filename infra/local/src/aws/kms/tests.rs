@@ -81,6 +81,66 @@ async fn a_data_key_is_unwrapped_under_its_own_context_only() {
 }
 
 #[tokio::test]
+async fn wrapping_anew_needs_both_sides_and_says_whether_they_are_one_key() {
+    let kms = kms(None).await;
+    let acme = json!({ "tenant": "acme" });
+    let body = json!({ "CiphertextBlob": "AAAA", "SourceKeyId": ARN, "SourceEncryptionContext": acme,
+        "DestinationKeyId": ID, "DestinationEncryptionContext": { "tenant": "globex", "more": "x" } });
+    let needs = kms.needs("ReEncrypt", &body).unwrap();
+    let said = |need: &Need, key: &str| need.context.get(key).unwrap_or_default().join(",");
+    let table: Vec<_> = needs
+        .iter()
+        .map(|need| {
+            let keys =
+                ["kms:EncryptionContext:tenant", "kms:EncryptionContextKeys", "kms:ReEncryptOnSameKey"];
+            (need.action.as_str(), need.resource.as_str(), keys.map(|key| said(need, key)))
+        })
+        .collect();
+    let texts = |texts: [&str; 3]| texts.map(str::to_owned);
+    assert_eq!(
+        table,
+        [
+            ("kms:ReEncryptFrom", ARN, texts(["acme", "tenant", "true"])),
+            ("kms:ReEncryptTo", ARN, texts(["globex", "more,tenant", "true"])),
+        ]
+    );
+    for (member, value) in [
+        ("DestinationKeyId", json!("alias/other")),
+        ("DestinationEncryptionContext", json!({ "tenant": "a", "Tenant": "b" })),
+        ("EncryptionContext", acme.clone()),
+        ("KeyId", json!(ARN)),
+        ("DryRun", json!(true)),
+    ] {
+        let mut bad = body.clone();
+        bad.as_object_mut().unwrap().insert(member.to_owned(), value);
+        assert!(kms.needs("ReEncrypt", &bad).is_err(), "{member}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_wrapped_anew_is_the_same_key_under_the_context_that_it_was_given() {
+    let kms = kms(None).await;
+    let (acme, globex) = (json!({ "tenant": "acme" }), json!({ "tenant": "globex" }));
+    let made = kms
+        .serve("GenerateDataKey", json!({ "KeyId": ARN, "EncryptionContext": acme, "KeySpec": "AES_256" }))
+        .await;
+    let blob = text(&made, "CiphertextBlob");
+    for (source, to, status) in [(&acme, &acme, 200), (&globex, &acme, 400), (&acme, &globex, 200)] {
+        let body = json!({ "CiphertextBlob": blob, "SourceKeyId": ARN, "SourceEncryptionContext": source,
+            "DestinationKeyId": ARN, "DestinationEncryptionContext": to });
+        let anew = kms.serve("ReEncrypt", body).await;
+        assert_eq!(anew.status, status, "{source} {to}");
+        if status == 200 {
+            assert_ne!(text(&anew, "CiphertextBlob"), blob);
+            let open = |context: &Value| json!({ "CiphertextBlob": text(&anew, "CiphertextBlob"), "EncryptionContext": context });
+            assert_eq!(text(&kms.serve("Decrypt", open(to)).await, "Plaintext"), text(&made, "Plaintext"));
+            let other = if to == &acme { &globex } else { &acme };
+            assert_eq!(kms.serve("Decrypt", open(other)).await.status, 400);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_kept_key_opens_what_it_sealed_before_and_is_its_owners_alone() {
     let folder = std::env::temp_dir().join(uuid::Uuid::new_v4().to_string());
     std::fs::create_dir(&folder).unwrap();

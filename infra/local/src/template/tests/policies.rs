@@ -126,9 +126,20 @@ fn the_operator_plans_tenants_and_reads_nothing_of_theirs() {
     Plans: Allow dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#PLAN"]}, Null: {dynamodb:LeadingKeys: "false"}}
     "#);
     let without = load(&[("OperatorPrincipal", "")]).unwrap();
-    let theirs = |name: &str| matches!(name, "OperatorRole" | "MoverRole");
+    let theirs = |name: &str| matches!(name, "OperatorRole" | "MoverRole" | "KeeperRole");
     assert!(without.roles.iter().all(|role| !theirs(&role.name)));
-    assert_eq!(without.roles.len().checked_add(2), Some(load(&[]).unwrap().roles.len()));
+    assert_eq!(without.roles.len().checked_add(3), Some(load(&[]).unwrap().roles.len()));
+}
+
+#[test]
+fn the_keeper_has_keys_wrapped_anew_and_unwraps_none() {
+    let [stack, _] = edges();
+    insta::assert_snapshot!(table(&role(&stack, "KeeperRole").policies), @r#"
+    AllKeys: Allow dynamodb:Query ON arn:aws:dynamodb:table/insula-dev-keys/index/by_wrapped_at {ForAllValues:StringEquals: {dynamodb:LeadingKeys: ["KEY"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    WrappedKeys: Allow dynamodb:UpdateItem ON arn:aws:dynamodb:table/insula-dev-keys {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#KEY"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    WrapAnew: Allow kms:ReEncryptFrom kms:ReEncryptTo ON arn:aws:kms:key/54656e61-6e74-734b-6579-000000000000 {Bool: {kms:ReEncryptOnSameKey: "true"}, ForAllValues:StringEquals: {kms:EncryptionContextKeys: ["tenant"]}, Null: {kms:EncryptionContextKeys: "false", kms:ReEncryptOnSameKey: "false"}}
+    NeverUnwrap: Deny kms:Decrypt kms:GenerateDataKey* kms:CreateGrant ON *
+    "#);
 }
 
 #[test]
