@@ -55,7 +55,7 @@ impl Dev {
         let bin_dir = build_functions(&root).map_err(|err| err.to_string())?;
         let options = Options {
             root,
-            bin_dir,
+            bin_dir: bin_dir.clone(),
             port: self.port,
             data: self.data.clone(),
             tenants: tenants.clone(),
@@ -68,8 +68,12 @@ impl Dev {
             log: if self.logs { log } else { no_log },
         };
         let local = Local::start(options).await.map_err(|err| err.to_string())?;
+        let hands = local.hands().map_err(|err| err.to_string())?;
+        let left =
+            hands.leave(&bin_dir, local.port).map_err(|err| format!("{}: {err}", bin_dir.display()))?;
         say(&welcome(&tenants, local.port))?;
         tokio::signal::ctrl_c().await.map_err(|err| format!("Ctrl-C: {err}"))?;
+        drop(left);
         local.stop().await;
         Ok(())
     }

@@ -1,6 +1,7 @@
-//! The `insula` command: the whole system on a laptop, and tokens to call it with.
+//! The `insula` command: the whole system on a laptop, tokens to call it with, and what its operator does.
 
 mod dev;
+mod operator;
 mod token;
 
 use std::{
@@ -10,7 +11,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-/// The whole system on a laptop, without an AWS account.
+/// The whole system on a laptop, without an AWS account, and the operator's work on it or on a deployment.
 #[derive(Debug, Parser)]
 #[command(name = "insula", version)]
 struct Cli {
@@ -24,6 +25,16 @@ enum Command {
     Dev(dev::Dev),
     /// Prints an access token of a tenant's test user, from the identity provider of a running `dev`.
     Token(token::Token),
+    /// Shows, makes, suspends, moves tenants, and sets their tier.
+    #[command(subcommand)]
+    Tenant(operator::Tenant),
+    /// Sets one of a tenant's limits.
+    Quota(operator::Quota),
+    /// Switches one of a tenant's features.
+    Flag(operator::Flag),
+    /// Rotates and wraps data keys.
+    #[command(subcommand)]
+    Key(operator::Key),
 }
 
 fn main() -> ExitCode {
@@ -37,6 +48,10 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Dev(dev) => dev.run().await,
             Command::Token(token) => token.run().await,
+            Command::Tenant(tenant) => tenant.run().await,
+            Command::Quota(quota) => quota.run().await,
+            Command::Flag(flag) => flag.run().await,
+            Command::Key(key) => key.run().await,
         }
     });
     match ended {

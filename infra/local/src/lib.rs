@@ -7,6 +7,7 @@ pub mod aws;
 mod demo;
 mod functions;
 pub mod gateway;
+mod hands;
 pub mod idp;
 pub mod lambda;
 mod local;
@@ -14,4 +15,5 @@ pub mod template;
 
 pub use demo::{DEMO, DemoError, DemoTenant, DemoUser, read_tenants};
 pub use functions::{BuildError, build_functions};
+pub use hands::{Hands, Left};
 pub use local::{Edge, Local, Options, StartError};

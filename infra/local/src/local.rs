@@ -17,6 +17,7 @@ use crate::{
     aws::{Aws, Credentials, Invoke, Invoked, Sessions, sessions::NewSession},
     demo::DemoTenant,
     gateway::Gateway,
+    hands::Hands,
     idp::{self, Alg, Idp},
     lambda::{self, Lambda},
     template::Stack,
@@ -149,6 +150,24 @@ impl Local {
     /// There is no such role.
     pub fn credentials(&self, role: &str, tags: BTreeMap<String, String>) -> Result<Credentials, StartError> {
         session(&self.stack, &self.sessions, role, tags)
+    }
+
+    /// What the operator's command needs to work on this stack.
+    ///
+    /// # Errors
+    /// The template lacks a role that stands above tenants.
+    pub fn hands(&self) -> Result<Hands, StartError> {
+        let role = |role: &str| {
+            let given = self.credentials(role, BTreeMap::new())?;
+            let session = [given.access_key_id, given.secret_access_key, given.session_token];
+            Ok((role.to_owned(), session))
+        };
+        let sessions = ["OperatorRole", "MoverRole", "KeeperRole"].into_iter().map(role);
+        Ok(Hands {
+            settings: settings(&self.stack),
+            endpoint_url: self.aws.endpoint(),
+            sessions: sessions.collect::<Result<_, StartError>>()?,
+        })
     }
 
     /// Ends everything, the functions' processes first.

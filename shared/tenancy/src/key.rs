@@ -59,11 +59,6 @@ impl Shelf {
     pub(crate) const OTHERS: [Self; 1] = [Self::Secrets];
 }
 
-impl Shelf {
-    /// Every shelf but those of collections.
-    pub(crate) const BESIDE_ITEMS: [Self; 1] = [Self::Secrets];
-}
-
 /// Names a collection. Grammar: 1 to 32 of `a-z 0-9 _`, the first a letter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CollectionName(Cow<'static, str>);

@@ -25,7 +25,6 @@ pub(super) fn partitions(
     let mut keys: Vec<String> =
         collections.iter().map(|name| Family::Shelf(&Shelf::Items(name.clone())).of(tenant)).collect();
     keys.extend(Shelf::OTHERS.iter().map(|shelf| Family::Shelf(shelf).of(tenant)));
-    keys.extend(Shelf::BESIDE_ITEMS.iter().map(|shelf| Family::Shelf(shelf).of(tenant)));
     keys.push(Family::Meter.of(tenant));
     keys.extend((0..IDEMPOTENCY_SHARDS).map(|shard| Family::Idempotency(shard).of(tenant)));
     let mut day = first;

@@ -1,0 +1,314 @@
+//! `insula tenant`, `quota`, `flag` and `key`: what the operator does to tenants, on the laptop or in a deployment.
+
+use std::{env, time::Duration};
+
+use clap::{Args, Subcommand, ValueEnum};
+use insula_local::Hands;
+use insula_tenancy::{
+    Clock, Config, Feature, Limits, Placement, Plan, Problem, Slug, Status, Tier,
+    operator::{NewTenant, Operator, OperatorAuthority, ROUTE_TTL_S},
+};
+use insula_tools::Collections;
+
+use crate::say;
+
+/// Where the tenants are.
+#[derive(Debug, Args)]
+pub(crate) struct At {
+    /// The port of a running `dev`.
+    #[arg(long, default_value_t = 9000)]
+    port: u16,
+    /// Works on a deployment instead: with the credentials and the settings of the environment (REGISTRY_TABLE,
+    /// DATA_TABLE and the others that its functions have).
+    #[arg(long)]
+    deployed: bool,
+}
+
+/// What is done to a tenant.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tenant {
+    /// Prints the tenant's plan.
+    Show {
+        /// The tenant's slug.
+        slug: Slug,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Makes a tenant for a pinned issuer, and the claim that leads to it.
+    Create {
+        /// The tenant's slug.
+        slug: Slug,
+        /// free, starter, professional or business.
+        #[arg(long, default_value = "free")]
+        tier: Tier,
+        /// The issuer that speaks for it; the deployment's own without it.
+        #[arg(long)]
+        issuer: Option<String>,
+        /// The value of the issuer's tenant claim.
+        #[arg(long)]
+        claim: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Serves the tenant no more, from the next call on.
+    Suspend {
+        /// The tenant's slug.
+        slug: Slug,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Serves the tenant again.
+    Resume {
+        /// The tenant's slug.
+        slug: Slug,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Gives the tenant another tier, with that tier's limits.
+    Tier {
+        /// The tenant's slug.
+        slug: Slug,
+        /// free, starter, professional or business.
+        tier: Tier,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Moves the tenant's data; what was interrupted goes on, and back to where it is gives a move up.
+    Move {
+        /// The tenant's slug.
+        slug: Slug,
+        /// pooled or dedicated.
+        to: Placement,
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+/// One limit of a tenant.
+#[derive(Debug, Args)]
+pub(crate) struct Quota {
+    /// The tenant's slug.
+    slug: Slug,
+    /// Which.
+    kind: Kind,
+    /// The limit.
+    limit: u64,
+    #[command(flatten)]
+    at: At,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Kind {
+    CallsMonth,
+    CallsMinute,
+    StorageBytes,
+    Items,
+    Members,
+}
+
+/// One feature of a tenant.
+#[derive(Debug, Args)]
+pub(crate) struct Flag {
+    /// The tenant's slug.
+    slug: Slug,
+    /// `advanced_analytics`, `custom_branding`, `api_access`, `data_export` or `white_label`.
+    feature: Feature,
+    /// Whether the tenant has it, whatever its tier says.
+    state: State,
+    #[command(flatten)]
+    at: At,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum State {
+    On,
+    Off,
+    /// As the tier has it.
+    Default,
+}
+
+/// Data keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// Seals a tenant's secrets under a new data key from now on.
+    Rotate {
+        /// The tenant's slug.
+        slug: Slug,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Has KMS wrap every tenant's data key anew; call it again after an interruption.
+    Rewrap {
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+impl Tenant {
+    pub(crate) async fn run(self) -> Result<(), String> {
+        match self {
+            Self::Show { slug, at } => at.change(&slug, None::<fn(Plan) -> Plan>).await,
+            Self::Create { slug, tier, issuer, claim, at } => at.create(slug, tier, issuer, claim).await,
+            Self::Suspend { slug, at } => {
+                at.change(&slug, Some(|plan| Plan { status: Status::Suspended, ..plan })).await
+            }
+            Self::Resume { slug, at } => {
+                at.change(&slug, Some(|plan| Plan { status: Status::Active, ..plan })).await
+            }
+            Self::Tier { slug, tier, at } => {
+                at.change(&slug, Some(|plan| Plan { tier, limits: Limits::of(tier), ..plan })).await
+            }
+            Self::Move { slug, to, at } => at.move_tenant(&slug, to).await,
+        }
+    }
+}
+
+impl Quota {
+    pub(crate) async fn run(self) -> Result<(), String> {
+        let Self { slug, kind, limit, at } = self;
+        let change = |plan: Plan| {
+            let mut limits = plan.limits;
+            match kind {
+                Kind::CallsMonth => limits.calls_month = limit,
+                Kind::CallsMinute => limits.calls_minute = limit,
+                Kind::StorageBytes => limits.storage_bytes = limit,
+                Kind::Items => limits.items = limit,
+                Kind::Members => limits.members = limit,
+            }
+            Plan { limits, ..plan }
+        };
+        at.change(&slug, Some(change)).await
+    }
+}
+
+impl Flag {
+    pub(crate) async fn run(self) -> Result<(), String> {
+        let Self { slug, feature, state, at } = self;
+        let exception = match state {
+            State::On => Some(true),
+            State::Off => Some(false),
+            State::Default => None,
+        };
+        let change = |plan: Plan| Plan { overrides: plan.overrides.clone().with(feature, exception), ..plan };
+        at.change(&slug, Some(change)).await
+    }
+}
+
+impl Key {
+    pub(crate) async fn run(self) -> Result<(), String> {
+        match self {
+            Self::Rotate { slug, at } => {
+                let operator = at.operator("OperatorRole").await?;
+                let id = operator.find_tenant(&slug).await.map_err(said)?;
+                let number = operator.rotate_data_key(&id).await.map_err(said)?;
+                say(&format!("{slug}: data key {number} from the next secret on\n"))
+            }
+            Self::Rewrap { at } => {
+                let keeper = at.operator("KeeperRole").await?;
+                let done = keeper.rewrap_keys(Clock::System.now()).await.map_err(said)?;
+                say(&format!("{} keys wrapped anew\n", done.wrapped))
+            }
+        }
+    }
+}
+
+impl At {
+    async fn operator(&self, role: &str) -> Result<Operator, String> {
+        let authority = OperatorAuthority::ambient();
+        if self.deployed {
+            return Operator::open(&authority, &self.config()?).await.map_err(said);
+        }
+        let hands = self.hands()?;
+        let access = hands.access(role).ok_or("the running `dev` is of another version")?;
+        Operator::open_at(&authority, &self.config()?, access).await.map_err(said)
+    }
+
+    fn config(&self) -> Result<Config, String> {
+        let config = if self.deployed { Config::from_env() } else { Config::read(self.hands()?.settings) };
+        config.map_err(|err| err.to_string())
+    }
+
+    fn hands(&self) -> Result<Hands, String> {
+        let exe = env::current_exe().map_err(|err| format!("where this command is: {err}"))?;
+        let folder = exe.parent().ok_or("this command has no folder")?;
+        Hands::find(folder, self.port)
+            .map_err(|_err| format!("no `cargo run -- dev` of this build runs on port {}", self.port))
+    }
+
+    async fn change(&self, slug: &Slug, change: Option<impl Fn(Plan) -> Plan>) -> Result<(), String> {
+        let operator = self.operator("OperatorRole").await?;
+        let id = operator.find_tenant(slug).await.map_err(said)?;
+        let plan = match change {
+            Some(change) => operator.change_plan(&id, change).await,
+            None => operator.plan(&id).await,
+        };
+        say(&shown(slug, &plan.map_err(said)?))
+    }
+
+    async fn create(
+        &self,
+        slug: Slug,
+        tier: Tier,
+        issuer: Option<String>,
+        claim: String,
+    ) -> Result<(), String> {
+        let operator = self.operator("OperatorRole").await?;
+        let issuer = match issuer {
+            Some(issuer) => issuer,
+            None => self.config()?.issuer,
+        };
+        let claims = vec![(issuer.clone(), claim)];
+        let new = NewTenant { slug: slug.clone(), tier, issuers: vec![issuer], claims, origins: Vec::new() };
+        let id = operator.create_tenant(&new).await.map_err(said)?;
+        let plan = operator.plan(&id).await.map_err(said)?;
+        say(&shown(&slug, &plan))
+    }
+
+    async fn move_tenant(&self, slug: &Slug, to: Placement) -> Result<(), String> {
+        let mover = self.operator("MoverRole").await?;
+        let collections = Collections::read(&self.config()?).map_err(|err| err.to_string())?;
+        let names: Vec<_> = collections.all().iter().map(|one| one.name().clone()).collect();
+        let id = self.operator("OperatorRole").await?.find_tenant(slug).await.map_err(said)?;
+        let moved = mover.move_tenant(&id, to, &names).await.map_err(said)?;
+        say(&match moved.sum {
+            Some(sum) => format!(
+                "{slug}: {} with {} items, SHA-256 {}; {} removed where it was\n",
+                to.word(),
+                sum.items,
+                sum.digest,
+                moved.removed
+            ),
+            None => format!("{slug}: is {} already\n", to.word()),
+        })?;
+        if to == Placement::Pooled {
+            say("waiting until no instance asks for its own table any more\n")?;
+            tokio::time::sleep(Duration::from_secs(ROUTE_TTL_S)).await;
+            mover.drop_own_table(&id).await.map_err(said)?;
+        }
+        Ok(())
+    }
+}
+
+fn shown(slug: &Slug, plan: &Plan) -> String {
+    let features: Vec<_> =
+        Feature::ALL.iter().filter(|&&feature| plan.has(feature)).map(|feature| feature.word()).collect();
+    let Limits { calls_month, calls_minute, storage_bytes, items, members } = plan.limits;
+    format!(
+        "{slug}  {} {} {}, epoch {}\n  calls_month {calls_month}, calls_minute {calls_minute}, storage_bytes \
+         {storage_bytes}, items {items}, members {members}\n  features: {}\n",
+        plan.tier.word(),
+        plan.status.word(),
+        plan.placement.word(),
+        plan.epoch,
+        if features.is_empty() { "none".to_owned() } else { features.join(", ") }
+    )
+}
+
+/// The operator sees the cause as well, which a tenant never does.
+fn said(problem: Problem) -> String {
+    match std::error::Error::source(&problem) {
+        Some(cause) => format!("{problem}: {cause}"),
+        None => problem.to_string(),
+    }
+}
