@@ -6,12 +6,12 @@ use serde_json::json;
 
 use crate::{
     ask::ask,
-    harness::{json_of, options, start, tool_call},
+    harness::{http_stack, json_of, options, start, tool_call},
 };
 
 #[tokio::test]
 async fn behind_the_http_api_the_token_names_the_tenant_at_the_universal_url() {
-    let stack = start(options(Edge::Http));
+    let stack = http_stack();
     let list = tool_call("notes_list", json!({}));
     let universal = format!("http://localhost:{}/mcp", stack.local.port);
     for url in [universal.clone(), stack.path_url("acme")] {

@@ -67,6 +67,12 @@ pub(crate) fn stack() -> &'static Stack {
     STACK.get_or_init(|| start(options(Edge::Rest)))
 }
 
+/// The same behind the other edge.
+pub(crate) fn http_stack() -> &'static Stack {
+    static STACK: OnceLock<Stack> = OnceLock::new();
+    STACK.get_or_init(|| start(options(Edge::Http)))
+}
+
 impl Stack {
     /// `http://acme.localhost:<port>/mcp`.
     pub(crate) fn host_url(&self, slug: &str) -> String {

@@ -12,6 +12,7 @@
 mod ask;
 mod attacks;
 mod calls;
+mod crossing;
 mod edges;
 mod harness;
 mod hook;
@@ -22,5 +23,6 @@ mod placement;
 mod rest;
 mod rmcp;
 mod secrets;
+mod tidy;
 mod walls;
 mod wire;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{
     ask::{Own, ask, code_of, header, operate},
-    harness::{Stack, bin_dir, json_of, options, start},
+    harness::{Stack, bin_dir, http_stack, json_of, options, start},
 };
 
 /// A path of every route under `/v1`, and what its function answers to a GET.
@@ -95,18 +95,18 @@ async fn behind_the_rest_api_every_route_serves_its_own_address_alone() {
 
 #[tokio::test]
 async fn behind_the_http_api_every_route_serves_its_own_address_alone() {
-    let stack = start(options(Edge::Http));
+    let stack = http_stack();
     let universal = format!("http://localhost:{}/mcp", stack.local.port);
-    let foreign = token(&stack, "gloria", &stack.path_url("acme"));
+    let foreign = token(stack, "gloria", &stack.path_url("acme"));
     // API Gateway answers a tenant's URL with 403 where our authorizer denies, and asks it only if there is a token.
     for (resource, denied) in [(universal, 401), (stack.path_url("acme"), 403)] {
-        let own = token(&stack, "alice", &resource);
+        let own = token(stack, "alice", &resource);
         for (path, status) in PATHS {
-            assert_eq!(get(&stack, &resource, path, Some(&own)).await.status(), status, "{resource} {path}");
-            assert_eq!(get(&stack, &resource, path, None).await.status(), 401, "{resource} {path}");
+            assert_eq!(get(stack, &resource, path, Some(&own)).await.status(), status, "{resource} {path}");
+            assert_eq!(get(stack, &resource, path, None).await.status(), 401, "{resource} {path}");
             let other =
-                if denied == 401 { token(&stack, "alice", &stack.path_url("acme")) } else { foreign.clone() };
-            let reply = get(&stack, &resource, path, Some(&other)).await;
+                if denied == 401 { token(stack, "alice", &stack.path_url("acme")) } else { foreign.clone() };
+            let reply = get(stack, &resource, path, Some(&other)).await;
             assert_eq!(reply.status(), denied, "{resource} {path}");
         }
     }
