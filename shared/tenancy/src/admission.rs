@@ -17,7 +17,7 @@ use crate::{
     plan::{Moving, Plan},
     problem::Quota,
     scope::{Room, TenantScope},
-    tenant::{Status, TenantId},
+    tenant::TenantId,
 };
 
 mod begun;
@@ -209,7 +209,7 @@ impl Admission {
         let mut plan = self.room.plan.clone();
         if plan.moving.is_some() {
             // What is remembered may be over, so nobody is refused for it before it is read again.
-            plan = self.newer_plan().await?;
+            plan = self.room.newer_plan().await?;
             check_moving(&plan, outcome)?;
             if !plan.promises_as(&self.room.plan) {
                 return self.again(plan);
@@ -235,7 +235,7 @@ impl Admission {
                 Err(Cancelled::Done(item)) => return self.same(&item),
                 Err(Cancelled::Plan) if !refreshed => {
                     refreshed = true;
-                    plan = self.newer_plan().await?;
+                    plan = self.room.newer_plan().await?;
                     check_moving(&plan, outcome)?;
                     if !plan.promises_as(&self.room.plan) {
                         return self.again(plan);
@@ -271,16 +271,6 @@ impl Admission {
         let runs_left = self.runs_left.checked_sub(1).ok_or_else(changed_meanwhile)?;
         let (scope, admission) = self.emptied(plan, runs_left);
         Ok(Committed::Again(scope, Box::new(admission)))
-    }
-
-    /// Reads the plan again, since the operator has changed it; a tenant that is suspended meanwhile ends here.
-    async fn newer_plan(&self) -> Result<Plan, Problem> {
-        let room = &self.room;
-        let plan = room.plans.read(&room.store.client, &room.tenant, room.routed_epoch).await?;
-        match plan.status {
-            Status::Active => Ok(plan),
-            Status::Suspended => Err(Problem::Suspended),
-        }
     }
 
     async fn refuse_quota<T>(&self, quota: Quota) -> Result<T, Problem> {

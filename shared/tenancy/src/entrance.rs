@@ -3,21 +3,24 @@
 use std::sync::{Arc, atomic::AtomicBool};
 
 use crate::{
-    Config, Problem,
+    Config, Feature, Plan, Problem, Settings,
     admission::{Admission, Operation},
-    aws::Aws,
+    aws::{Aws, read_item},
     clock::Clock,
     crypto::Sealer,
     egress::Egress,
     fetch::Fetch,
     invoke::Invoker,
+    key::Shelf,
     plan::Plans,
+    record::Raw,
     registry::{Freshness, Registry},
     resolve::Resolver,
-    scope::{Room, TenantScope},
+    scope::{Room, TenantScope, settings_id},
+    seats::Seats,
     tenant::{Status, Tenant},
     vault::Vault,
-    vend::{Vend, Vendor},
+    vend::{Kept, Vend, Vendor},
 };
 
 /// Opens the room of a tenant. A function that serves tenants has one, made in init.
@@ -29,6 +32,7 @@ pub struct Entrance {
     egress: Arc<Egress>,
     clock: Clock,
     plans: Plans,
+    seats: Seats,
 }
 
 /// Starts the resolver of a function that only needs to know who the tenant is.
@@ -62,7 +66,8 @@ pub async fn start_entrance(config: Config) -> Result<(Resolver, Entrance), Prob
     warmed?;
     let vendor =
         Vendor::new(invoker, aws_sdk_dynamodb::config::Builder::from(&aws.sdk).build(), clock.clone());
-    Ok((resolver, Entrance { vendor, sealer: Arc::new(sealer?), vault, egress, clock, plans }))
+    let (sealer, seats) = (Arc::new(sealer?), Seats::new());
+    Ok((resolver, Entrance { vendor, sealer, vault, egress, clock, plans, seats }))
 }
 
 /// Starts the one function that may tag sessions.
@@ -93,10 +98,11 @@ fn setting<'c>(config: &'c Config, name: &'static str) -> Result<&'c str, Proble
 
 impl Entrance {
     /// Opens the tenant's room for one operation. The scope goes to the tool, the admission stays with the caller,
-    /// who commits it.
+    /// who commits it. Whoever was not seen before takes a seat.
     ///
     /// # Errors
-    /// [`Problem::Suspended`], or [`Problem::Unavailable`] when `vend` or the store does not answer.
+    /// [`Problem::Suspended`]; [`Problem::QuotaReached`], which is recorded, when there is no seat left;
+    /// [`Problem::Unavailable`] when `vend` or the store does not answer.
     pub async fn enter(
         &self,
         tenant: Tenant,
@@ -121,7 +127,15 @@ impl Entrance {
             staged: std::sync::Mutex::default(),
         });
         let admission = Admission::new(Arc::clone(&room), operation).await?;
-        Ok((TenantScope { room }, admission))
+        match self.seats.take(&room).await {
+            Ok(()) => Ok((TenantScope { room }, admission)),
+            Err(problem) => {
+                if matches!(problem, Problem::QuotaReached(_)) {
+                    admission.refuse(&problem).await?;
+                }
+                Err(problem)
+            }
+        }
     }
 
     /// Makes sure that the tenant is served right now, for a request that changes and charges nothing.
@@ -129,10 +143,33 @@ impl Entrance {
     /// # Errors
     /// [`Problem::Suspended`], or [`Problem::Unavailable`] when `vend` or the store does not answer.
     pub async fn check_served(&self, tenant: &Tenant) -> Result<(), Problem> {
+        self.served(tenant).await.map(drop)
+    }
+
+    /// The same for a request that is answered with a name: the tenant's own where it has white label, else `None`.
+    ///
+    /// # Errors
+    /// As [`Entrance::check_served`].
+    pub async fn check_named(&self, tenant: &Tenant) -> Result<Option<String>, Problem> {
+        let (store, plan) = self.served(tenant).await?;
+        if !plan.has(Feature::WhiteLabel) {
+            return Ok(None);
+        }
+        let table = plan.placement.table(self.plans.table(), &tenant.id);
+        let key = Shelf::Settings.key(&tenant.id, &settings_id()?);
+        let item = read_item(&store.client, &table, key, "reading the settings").await?;
+        let settings = match item.as_ref().map(Raw::read).transpose()? {
+            Some(raw) => Settings::of_stored(&raw.typed()?.value),
+            None => Settings::default(),
+        };
+        Ok(Some(settings.branding.under(&plan).company_name))
+    }
+
+    async fn served(&self, tenant: &Tenant) -> Result<(Arc<Kept>, Plan), Problem> {
         let store = self.vendor.client(tenant).await?;
         let plan = self.plans.read(&store.client, &tenant.id, tenant.epoch).await?;
         match plan.status {
-            Status::Active => Ok(()),
+            Status::Active => Ok((store, plan)),
             Status::Suspended => Err(Problem::Suspended),
         }
     }

@@ -1,6 +1,8 @@
 //! Keys of a tenant's items. A partition key begins with the tenant, whose id has a fixed length and ends in `#`.
 
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{borrow::Cow, collections::HashMap, fmt, str::FromStr};
+
+use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::{Problem, clock::Moment, crypto, tenant::TenantId};
 
@@ -30,7 +32,10 @@ impl Family<'_> {
     pub(crate) fn of(&self, tenant: &TenantId) -> String {
         match self {
             Self::Shelf(Shelf::Items(collection)) => format!("TENANT#{tenant}#ITEM#{collection}"),
+            Self::Shelf(Shelf::Settings) => format!("TENANT#{tenant}#SETTINGS"),
             Self::Shelf(Shelf::Secrets) => format!("TENANT#{tenant}#SECRET"),
+            Self::Shelf(Shelf::Members) => format!("TENANT#{tenant}#MEMBER"),
+            Self::Shelf(Shelf::Assets) => format!("TENANT#{tenant}#ASSET"),
             Self::Meter => format!("TENANT#{tenant}#METER"),
             Self::Idempotency(shard) => format!("TENANT#{tenant}#IDEM#{shard:x}"),
             Self::Audit(day) => format!("TENANT#{tenant}#AUDIT#{day}"),
@@ -50,13 +55,27 @@ impl Family<'_> {
 pub(crate) enum Shelf {
     /// The items of one collection.
     Items(CollectionName),
+    /// What the tenant's admins have set: one document.
+    Settings,
     /// Sealed secrets, and the directory of their names.
     Secrets,
+    /// The people who were seen: one document each, which counts as a seat and not as storage.
+    Members,
+    /// Images, and the directory of their names.
+    Assets,
 }
 
 impl Shelf {
     /// Every shelf but those of items.
-    pub(crate) const OTHERS: [Self; 1] = [Self::Secrets];
+    pub(crate) const OTHERS: [Self; 4] = [Self::Settings, Self::Secrets, Self::Members, Self::Assets];
+
+    /// The key of a document.
+    pub(crate) fn key(&self, tenant: &TenantId, id: &ItemId) -> HashMap<String, AttributeValue> {
+        HashMap::from([
+            ("pk".to_owned(), AttributeValue::S(Family::Shelf(self).of(tenant))),
+            ("sk".to_owned(), AttributeValue::S(id.to_string())),
+        ])
+    }
 }
 
 /// Names a collection. Grammar: 1 to 32 of `a-z 0-9 _`, the first a letter.

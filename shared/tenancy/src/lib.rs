@@ -27,6 +27,8 @@ mod record;
 mod registry;
 mod resolve;
 mod scope;
+mod seats;
+mod settings;
 mod settle;
 mod site;
 mod slug;
@@ -50,8 +52,14 @@ pub use profile::Profile;
 pub use record::{INDEXES_MAX, Indexed, RECORD_BYTES_MAX, Record, Stored};
 pub use resolve::{Position, Resolver, ResourceMetadata};
 pub use scope::{
-    BATCH_MAX, Direction, Items, Order, PAGE_MAX, Page, Query, Resealed, SECRET_BYTES_MAX, SECRETS_MAX,
-    SecretEntry, SecretName, SecretNameError, TenantScope, Transact,
+    ASSET_BYTES_MAX, ASSETS_MAX, Asset, AssetEntry, AssetName, AssetNameError, BATCH_MAX, Direction,
+    ImageType, Items, Member, Order, PAGE_MAX, Page, Query, Resealed, SECRET_BYTES_MAX, SECRETS_MAX,
+    SecretEntry, SecretName, SecretNameError, StoredSettings, TenantScope, Transact,
+};
+pub use settings::{
+    Branding, BrandingSettings, Color, ColorError, ColorName, Colors, ConfirmDeletes, Email, EmailTemplate,
+    EmailTexts, Fault, Integration, Integrations, PRODUCT, Pattern, SETTINGS_BYTES_MAX, Settings,
+    ToolSettings, Variable,
 };
 pub use settle::{Effect, Keep};
 pub use site::{Place, Site};

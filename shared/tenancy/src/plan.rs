@@ -2,7 +2,11 @@
 
 use std::{collections::HashMap, str::FromStr, sync::Arc};
 
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_sdk_dynamodb::{
+    Client,
+    error::BuildError,
+    types::{AttributeValue, ConditionCheck, TransactWriteItem},
+};
 use moka::future::Cache;
 
 use crate::{
@@ -201,6 +205,20 @@ impl Plan {
         self.tier == other.tier
             && self.placement == other.placement
             && Feature::ALL.iter().all(|&feature| self.has(feature) == other.has(feature))
+    }
+
+    /// The condition of a transaction that this is still the plan, and the tenant is served.
+    pub(crate) fn still(&self, table: &str, tenant: &TenantId) -> Result<TransactWriteItem, BuildError> {
+        let check = ConditionCheck::builder()
+            .table_name(table)
+            .key("pk", AttributeValue::S(Family::Plan.of(tenant)))
+            .key("sk", AttributeValue::S("PLAN".to_owned()))
+            .condition_expression("epoch = :epoch AND #status = :active")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":epoch", AttributeValue::N(self.epoch.to_string()))
+            .expression_attribute_values(":active", AttributeValue::S(Status::Active.word().to_owned()))
+            .build()?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
     /// The row as the store has it.

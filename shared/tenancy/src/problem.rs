@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, sync::Arc};
 
-use crate::{Feature, Tier};
+use crate::{Feature, Tier, settings::Fault};
 
 /// Why a request ended without its result. [`Display`](fmt::Display) is for the caller; `source()` is for the log.
 #[derive(Debug)]
@@ -39,6 +39,15 @@ pub enum Problem {
         /// Where, and which rule.
         detail: String,
     },
+    /// A document that is wrong in places, all of which are said.
+    Faulty {
+        /// What it is.
+        what: &'static str,
+        /// At least one.
+        faults: Vec<Fault>,
+    },
+    /// A change of something that has versions, without the one that was seen.
+    VersionRequired,
     /// A body, item or header over its limit.
     TooLarge {
         /// What is too large.
@@ -222,7 +231,8 @@ impl Problem {
             Self::Forbidden { .. } => "forbidden",
             Self::FeatureOff { .. } => "feature_off",
             Self::NotFound { .. } => "not_found",
-            Self::Invalid { .. } => "invalid",
+            Self::Invalid { .. } | Self::Faulty { .. } => "invalid",
+            Self::VersionRequired => "version_required",
             Self::TooLarge { .. } => "too_large",
             Self::Conflict { .. } => "conflict",
             Self::IdempotencyMismatch => "idempotency_mismatch",
@@ -244,7 +254,8 @@ impl Problem {
             | Self::Forbidden { .. }
             | Self::FeatureOff { .. } => 403,
             Self::NotFound { .. } => 404,
-            Self::Invalid { .. } => 400,
+            Self::Invalid { .. } | Self::Faulty { .. } => 400,
+            Self::VersionRequired => 428,
             Self::TooLarge { .. } => 413,
             Self::Conflict { .. } => 409,
             Self::IdempotencyMismatch => 422,
@@ -286,6 +297,13 @@ impl fmt::Display for Problem {
             | Self::Conflict { detail }
             | Self::Outside { detail } => f.write_str(detail),
             Self::NotFound { kind } => write!(f, "there is no such {kind}"),
+            Self::Faulty { what, faults } => {
+                let all: Vec<_> = faults.iter().map(Fault::to_string).collect();
+                write!(f, "the {what} is not in order: {}", all.join("; "))
+            }
+            Self::VersionRequired => {
+                f.write_str("If-Match: the ETag of what is to change is needed here, as it was last read")
+            }
             Self::TooLarge { what, bytes_max, bytes } => {
                 write!(f, "the {what} has {bytes} bytes, and at most {bytes_max} are allowed")
             }

@@ -87,6 +87,15 @@ pub(crate) struct Prepared {
     pub(crate) indexed: Vec<(&'static str, Option<Indexed>)>,
 }
 
+impl Prepared {
+    /// A document of ours, which is in no index.
+    pub(crate) fn of(document: &impl Serialize) -> Result<Self, Problem> {
+        let document =
+            serde_json::to_string(document).map_err(|err| Problem::internal("writing a document", err))?;
+        Ok(Self { document, indexed: Vec::new() })
+    }
+}
+
 impl Raw {
     pub(crate) fn bytes(&self) -> i64 {
         i64::try_from(self.prepared.document.len()).unwrap_or(i64::MAX)

@@ -13,21 +13,29 @@ use crate::{
     plan::{Limits, Plan, Plans},
     record::{Raw, Record, Stored, prepare},
     staged::Staged,
-    tenant::{Caller, TenantId, Tier},
+    tenant::{Caller, Status, TenantId, Tier},
     vault::Vault,
     vend::Kept,
 };
 
+mod assets;
 mod items;
+mod members;
 mod outside;
 mod query;
 mod secrets;
+mod settings;
 mod shelf;
 mod transact;
 
+pub use assets::{ASSET_BYTES_MAX, ASSETS_MAX, Asset, AssetEntry, AssetName, AssetNameError, ImageType};
 pub use items::Items;
+pub use members::Member;
+pub(crate) use members::{member_count, stock_key};
 pub use query::{Direction, Order, Query};
 pub use secrets::{Resealed, SECRET_BYTES_MAX, SECRETS_MAX, SecretEntry, SecretName, SecretNameError};
+pub use settings::StoredSettings;
+pub(crate) use settings::current_id as settings_id;
 pub(crate) use shelf::OnShelf;
 pub use shelf::{BATCH_MAX, PAGE_MAX};
 pub use transact::Transact;
@@ -86,6 +94,21 @@ impl Room {
     pub(crate) fn staged(&self) -> std::sync::MutexGuard<'_, Staged> {
         // A poisoned lock means that a tool panicked while staging; its call is not committed.
         self.staged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A stable opaque id of the caller in this tenant, which also names their seat.
+    pub(crate) fn profile_id(&self) -> String {
+        let Caller { issuer, subject, .. } = &self.caller;
+        sha256(["profile", self.tenant.as_str(), issuer, subject].join("\0").as_bytes())
+    }
+
+    /// Reads the plan again, since the operator has changed it; a tenant that is suspended meanwhile ends here.
+    pub(crate) async fn newer_plan(&self) -> Result<Plan, Problem> {
+        let plan = self.plans.read(&self.store.client, &self.tenant, self.routed_epoch).await?;
+        match plan.status {
+            Status::Active => Ok(plan),
+            Status::Suspended => Err(Problem::Suspended),
+        }
     }
 
     /// The same room for another attempt or another part of a call, with nothing staged.
@@ -151,8 +174,7 @@ impl TenantScope {
     /// A stable opaque id of this caller in this tenant. It is another one in every other tenant.
     #[must_use]
     pub fn profile_id(&self) -> String {
-        let Caller { issuer, subject, .. } = &self.room.caller;
-        sha256(["profile", self.room.tenant.as_str(), issuer, subject].join("\0").as_bytes())
+        self.room.profile_id()
     }
 
     /// The record of this id.

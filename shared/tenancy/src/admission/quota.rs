@@ -27,11 +27,13 @@ pub(super) struct Stock {
     pub(super) items: u64,
 }
 
-/// What a call adds to what is kept: bytes of all documents, and items of collections. Less than nothing is a gain.
+/// What a call adds to what is kept: bytes of all documents but members, items of collections, and members. Less than
+/// nothing is a gain. No call adds members: seats are taken at the entrance.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Growth {
     pub(super) bytes: i64,
     pub(super) items: i64,
+    pub(super) members: i64,
 }
 
 impl Growth {
@@ -43,10 +45,17 @@ impl Growth {
                 Change::Delete => (0, false),
                 Change::Keep => continue,
             };
-            growth.bytes = growth.bytes.saturating_add(bytes_after).saturating_sub(write.bytes_before);
-            if matches!(shelf, Shelf::Items(_)) {
-                let was_before = write.version_before.is_some();
-                growth.items = growth.items.saturating_add(is_after.into()).saturating_sub(was_before.into());
+            let more = i64::from(is_after).saturating_sub(write.version_before.is_some().into());
+            let bytes = bytes_after.saturating_sub(write.bytes_before);
+            match shelf {
+                Shelf::Members => growth.members = growth.members.saturating_add(more),
+                Shelf::Items(_) => {
+                    growth.items = growth.items.saturating_add(more);
+                    growth.bytes = growth.bytes.saturating_add(bytes);
+                }
+                Shelf::Settings | Shelf::Secrets | Shelf::Assets => {
+                    growth.bytes = growth.bytes.saturating_add(bytes);
+                }
             }
         }
         growth

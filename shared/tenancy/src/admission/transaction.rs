@@ -124,17 +124,8 @@ impl Transaction<'_> {
     }
 
     fn plan(&self) -> Result<TransactWriteItem, Problem> {
-        let check = ConditionCheck::builder()
-            .table_name(&**self.admission.room.plans.table())
-            .key("pk", text(&Family::Plan.of(&self.admission.room.tenant)))
-            .key("sk", text("PLAN"))
-            .condition_expression("epoch = :epoch AND #status = :active")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":epoch", number(self.plan.epoch))
-            .expression_attribute_values(":active", text("active"))
-            .build()
-            .map_err(fault)?;
-        Ok(TransactWriteItem::builder().condition_check(check).build())
+        let room = &self.admission.room;
+        self.plan.still(room.plans.table(), &room.tenant).map_err(fault)
     }
 
     fn meter(&self) -> Result<TransactWriteItem, Problem> {
@@ -213,13 +204,14 @@ impl Transaction<'_> {
 
     /// What is kept, which grows within its limits only; it may shrink above them.
     fn storage(&self) -> Result<TransactWriteItem, Problem> {
-        let Growth { bytes, items } = self.growth;
+        let Growth { bytes, items, members } = self.growth;
         let limits = self.plan.limits;
         let mut update = self
             .counters("STORAGE")
-            .update_expression("ADD byte_count :bytes, item_count :items")
+            .update_expression("ADD byte_count :bytes, item_count :items, member_count :members")
             .expression_attribute_values(":bytes", AttributeValue::N(bytes.to_string()))
             .expression_attribute_values(":items", AttributeValue::N(items.to_string()))
+            .expression_attribute_values(":members", AttributeValue::N(members.to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let mut conditions = Vec::with_capacity(2);
         if let Ok(more @ 1..) = u64::try_from(bytes) {

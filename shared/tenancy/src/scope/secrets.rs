@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use super::{OnShelf, TenantScope};
+use super::{OnShelf, TenantScope, shelf::check_seen};
 use crate::{
     Problem,
     key::{ItemId, Shelf},
@@ -166,7 +166,7 @@ impl TenantScope {
         check_value(value)?;
         let (found, mut directory) = self.rely_on_directory().await?;
         let before = directory.secrets.get(name).map(|listed| (listed.version, listed.created.clone()));
-        check_seen(seen, before.as_ref().map(|(version, _)| *version))?;
+        check_seen(KIND, seen, before.as_ref().map(|(version, _)| *version))?;
         if before.is_none() && directory.secrets.len() >= SECRETS_MAX {
             let detail = format!("secrets: {} of at most {SECRETS_MAX}", directory.secrets.len());
             return Err(Problem::Invalid { detail });
@@ -192,7 +192,7 @@ impl TenantScope {
     pub async fn delete_secret(&self, name: &SecretName, seen: Option<u64>) -> Result<(), Problem> {
         let (found, mut directory) = self.rely_on_directory().await?;
         let gone = directory.secrets.remove(name).ok_or(Problem::NotFound { kind: KIND })?;
-        check_seen(seen, Some(gone.version))?;
+        check_seen(KIND, seen, Some(gone.version))?;
         self.secrets().delete(&name.id()?, None).await?;
         self.stage_directory(found.as_ref(), &directory)
     }
@@ -269,13 +269,13 @@ impl TenantScope {
     }
 
     fn stage_directory(&self, found: Option<&Raw>, directory: &Directory) -> Result<(), Problem> {
-        self.secrets().put(directory_id()?, found, prepared(directory)?).map(drop)
+        self.secrets().put(directory_id()?, found, Prepared::of(directory)?).map(drop)
     }
 
     async fn stage_seal(&self, name: &SecretName, sealed: &Sealed) -> Result<(), Problem> {
         let id = name.id()?;
         let found = self.secrets().find(&id).await?;
-        self.secrets().put(id, found.as_ref(), prepared(&Document { sealed: sealed.text() })?).map(drop)
+        self.secrets().put(id, found.as_ref(), Prepared::of(&Document { sealed: sealed.text() })?).map(drop)
     }
 
     fn secrets(&self) -> OnShelf<'_> {
@@ -309,12 +309,6 @@ fn read_directory(raw: Option<&Raw>) -> Result<Directory, Problem> {
     raw.map_or_else(|| Ok(Directory::default()), |raw| Ok(raw.typed()?.value))
 }
 
-fn prepared(document: &impl Serialize) -> Result<Prepared, Problem> {
-    let document =
-        serde_json::to_string(document).map_err(|err| Problem::internal("writing a secret", err))?;
-    Ok(Prepared { document, indexed: Vec::new() })
-}
-
 fn check_value(value: &SecretString) -> Result<(), Problem> {
     match value.expose_secret().len() {
         0 => Err(Problem::Invalid { detail: "value: at least 1 byte".to_owned() }),
@@ -322,17 +316,6 @@ fn check_value(value: &SecretString) -> Result<(), Problem> {
             Err(Problem::TooLarge { what: KIND, bytes_max: SECRET_BYTES_MAX, bytes })
         }
         _ => Ok(()),
-    }
-}
-
-fn check_seen(seen: Option<u64>, there: Option<u64>) -> Result<(), Problem> {
-    match (seen, there) {
-        (None, _) => Ok(()),
-        (Some(seen), Some(there)) if seen == there => Ok(()),
-        (Some(seen), Some(there)) => {
-            Err(Problem::Conflict { detail: format!("the secret has version {there}, not {seen}") })
-        }
-        (Some(_), None) => Err(Problem::NotFound { kind: KIND }),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     Problem,
     aws::{read_item, store_problem},
     crypto::Purpose,
-    key::{Family, ItemId, Shelf},
+    key::{ItemId, Shelf},
     record::{Prepared, Raw},
 };
 
@@ -202,14 +202,48 @@ impl OnShelf<'_> {
         if old.version == seen {
             return Ok(old);
         }
-        let detail = format!("the {} has version {}, not {seen}", self.kind, old.version);
-        Err(Problem::Conflict { detail })
+        Err(other_version(self.kind, old.version, seen))
     }
 
     fn key(&self, id: &ItemId) -> Item {
-        HashMap::from([
-            ("pk".to_owned(), AttributeValue::S(Family::Shelf(self.shelf).of(&self.room.tenant))),
-            ("sk".to_owned(), AttributeValue::S(id.to_string())),
-        ])
+        self.shelf.key(&self.room.tenant, id)
+    }
+}
+
+/// Whether the version that a client has seen is the one that is there.
+pub(super) fn check_seen(kind: &'static str, seen: Option<u64>, there: Option<u64>) -> Result<(), Problem> {
+    match (seen, there) {
+        (None, _) => Ok(()),
+        (Some(seen), Some(there)) if seen == there => Ok(()),
+        (Some(seen), Some(there)) => Err(other_version(kind, there, seen)),
+        (Some(_), None) => Err(Problem::NotFound { kind }),
+    }
+}
+
+/// The problem of a version that was seen and is not there.
+pub(super) fn other_version(kind: &str, there: u64, seen: u64) -> Problem {
+    Problem::Conflict { detail: format!("the {kind} has version {there}, not {seen}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_that_was_seen_must_be_there() {
+        for (seen, there, code) in [
+            (None, None, None),
+            (None, Some(2), None),
+            (Some(2), Some(2), None),
+            (Some(1), Some(2), Some("conflict")),
+            (Some(3), Some(2), Some("conflict")),
+            (Some(1), None, Some("not_found")),
+        ] {
+            assert_eq!(
+                check_seen("secret", seen, there).err().map(|problem| problem.code()),
+                code,
+                "{seen:?} {there:?}"
+            );
+        }
     }
 }

@@ -25,17 +25,3 @@ fn a_value_has_one_byte_to_64_kib() {
     let over = check(SECRET_BYTES_MAX + 1).unwrap_err();
     assert_eq!(over.to_string(), "the secret has 65537 bytes, and at most 65536 are allowed");
 }
-
-#[test]
-fn a_version_that_was_seen_must_be_there() {
-    for (seen, there, code) in [
-        (None, None, None),
-        (None, Some(2), None),
-        (Some(2), Some(2), None),
-        (Some(1), Some(2), Some("conflict")),
-        (Some(3), Some(2), Some("conflict")),
-        (Some(1), None, Some("not_found")),
-    ] {
-        assert_eq!(check_seen(seen, there).err().map(|problem| problem.code()), code, "{seen:?} {there:?}");
-    }
-}
