@@ -27,7 +27,7 @@ const PATHS: [(&str, u16); 7] = [
     ("/v1/config", 404),
     ("/v1/config/x", 404),
     ("/v1/secrets", 200),
-    ("/v1/secrets/x", 404),
+    ("/v1/secrets/x", 405),
     ("/v1/collections/unknown/items", 404),
 ];
 

@@ -1,5 +1,7 @@
 //! A stock client, rmcp's own, in both eras of the protocol.
 
+use std::net::SocketAddr;
+
 use rmcp::{
     ClientLifecycleMode, ClientServiceExt, RoleClient,
     model::{CallToolRequestParams, ProtocolVersion},
@@ -10,16 +12,21 @@ use serde_json::{Value, json};
 
 use crate::harness::{Stack, stack};
 
+/// Connects at a URL, whose host the client resolves to loopback by itself where the system does not.
 async fn connect(
     stack: &Stack,
+    url: &str,
     token: Option<String>,
     lifecycle: ClientLifecycleMode,
 ) -> Option<RunningService<RoleClient, ()>> {
-    let mut config = StreamableHttpClientTransportConfig::with_uri(stack.path_url("acme"));
+    let mut config = StreamableHttpClientTransportConfig::with_uri(url);
     if let Some(token) = token {
         config = config.auth_header(token);
     }
-    ().serve_with_lifecycle(StreamableHttpClientTransport::from_config(config), lifecycle).await.ok()
+    let loopback = SocketAddr::from(([127, 0, 0, 1], stack.local.port));
+    let http = reqwest::Client::builder().resolve("acme.localhost", loopback).build().unwrap();
+    let transport = StreamableHttpClientTransport::with_client(http, config);
+    ().serve_with_lifecycle(transport, lifecycle).await.ok()
 }
 
 fn call(name: &'static str, arguments: Value) -> CallToolRequestParams {
@@ -45,17 +52,21 @@ async fn use_tools(client: &RunningService<RoleClient, ()>) {
 }
 
 #[tokio::test]
-async fn a_stock_client_lists_and_calls_tools_in_both_eras() {
+async fn a_stock_client_lists_and_calls_tools_in_both_eras_at_both_addresses() {
     let stack = stack();
     let modern = ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] };
-    for lifecycle in [ClientLifecycleMode::Initialize, modern] {
-        let token = stack.token("acme", &stack.path_url("acme"));
-        let client = connect(stack, Some(token), lifecycle.clone()).await.unwrap();
-        use_tools(&client).await;
-        client.cancel().await.unwrap();
-        assert!(connect(stack, None, lifecycle.clone()).await.is_none(), "{lifecycle:?} without a token");
-        // A good token of the same tenant, for its other address.
-        let elsewhere = stack.token("acme", &stack.host_url("acme"));
-        assert!(connect(stack, Some(elsewhere), lifecycle).await.is_none());
+    let (host, path) = (stack.host_url("acme"), stack.path_url("acme"));
+    for (url, other) in [(&path, &host), (&host, &path)] {
+        for lifecycle in [ClientLifecycleMode::Initialize, modern.clone()] {
+            let token = stack.token("acme", url);
+            let client = connect(stack, url, Some(token), lifecycle.clone()).await.unwrap();
+            use_tools(&client).await;
+            client.cancel().await.unwrap();
+            let without = connect(stack, url, None, lifecycle.clone()).await;
+            assert!(without.is_none(), "{url} {lifecycle:?} without a token");
+            // A good token of the same tenant, for its other address.
+            let elsewhere = stack.token("acme", other);
+            assert!(connect(stack, url, Some(elsewhere), lifecycle).await.is_none(), "{url}");
+        }
     }
 }
