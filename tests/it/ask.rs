@@ -105,6 +105,29 @@ impl Own {
         stack.local.idp.mint(&mint).unwrap().access_token
     }
 
+    /// Asks for a path of this tenant's host with a token of these scopes, and a body that is not null.
+    pub(crate) async fn ask(
+        &self,
+        stack: &Stack,
+        scope: &str,
+        (method, path): (Method, &str),
+        (headers, body): (&[(&str, &str)], &Value),
+    ) -> Response<Bytes> {
+        let resource = stack.host_url(&self.slug);
+        let url = resource.replace("/mcp", path);
+        let mint = Mint {
+            tenant: Some(format!("org-{}", self.slug)),
+            sub: Some("tester".to_owned()),
+            scope: Some(scope.to_owned()),
+            resource,
+            ..Mint::default()
+        };
+        let bearer = format!("Bearer {}", stack.local.idp.mint(&mint).unwrap().access_token);
+        let mut all = vec![("authorization", bearer.as_str())];
+        all.extend(headers);
+        ask(stack, method, &url, &all, if body.is_null() { String::new() } else { body.to_string() }).await
+    }
+
     /// Posts to this tenant's host with its token.
     pub(crate) async fn post(
         &self,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{Method, Response};
 use insula_local::{Edge, idp::Mint};
 use insula_tenancy::Tier;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::table::{Door, Names, OPEN, Shows, Words};
 pub(crate) use self::table::{Row, TABLE};
@@ -63,18 +63,38 @@ impl Form {
 impl Row {
     /// Method and path, as they are at the host.
     fn line(&self, id: &str) -> (Method, String) {
-        match &self.door {
-            Door::Tool(_) => (Method::POST, "/mcp".to_owned()),
-            Door::Rest { line, .. } => {
-                let (method, path) = line.split_once(' ').unwrap();
-                (method.parse().unwrap(), format!("/v1/{}", path.replace("{id}", id)))
+        match self.name.split_once(' ') {
+            None => (Method::POST, "/mcp".to_owned()),
+            Some((method, path)) => {
+                let path = path.replace("{collection}", "notes").replace("{id}", id).replace("{name}", id);
+                (method.parse().unwrap(), format!("/v1/{path}"))
             }
+        }
+    }
+
+    fn headers(&self) -> Vec<(&'static str, &'static str)> {
+        match &self.door {
+            Door::Tool(_) => Vec::new(),
+            Door::Talking(_) => vec![
+                ("mcp-protocol-version", "2026-07-28"),
+                ("mcp-method", "tools/call"),
+                ("mcp-name", self.name),
+            ],
+            Door::Rest { headers, .. } => headers.to_vec(),
         }
     }
 
     fn body(&self, words: &Words<'_>) -> Value {
         match &self.door {
-            Door::Tool(arguments) => tool_call(self.action, arguments(words)),
+            Door::Tool(arguments) => tool_call(self.name, arguments(words)),
+            Door::Talking(arguments) => {
+                let mut call = tool_call(self.name, arguments(words));
+                call["params"]["_meta"] = json!({
+                    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                    "io.modelcontextprotocol/clientCapabilities": { "elicitation": {} },
+                });
+                call
+            }
             Door::Rest { body, .. } => body(words),
         }
     }
@@ -156,9 +176,7 @@ impl Crossing {
         let mut all: Vec<(&str, &str)> =
             headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         all.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
-        if let Door::Rest { headers, .. } = &row.door {
-            all.extend(*headers);
-        }
+        all.extend(row.headers());
         let body = match row.body(words) {
             Value::Null => String::new(),
             body => body.to_string(),
@@ -180,14 +198,19 @@ impl Crossing {
     /// Puts a secret of this tenant's.
     async fn put(&self, side: &Side, name: &str, value: &str) {
         let words = Words { id: name, mark: value };
-        let reply =
-            self.send(row("secrets_put"), &Attempt { words, ..self.attempt(Form::Path, side, name) }).await;
+        let reply = self
+            .send(row("PUT secrets/{name}"), &Attempt { words, ..self.attempt(Form::Path, side, name) })
+            .await;
         assert_eq!(reply.status(), 201, "{reply:?}");
     }
 
     /// Whether what was planted is as it was: its first version, with the owner's words.
     async fn is_kept(&self, names: Names, id: &str) -> bool {
-        let read = row(if names == Names::Secret { "secrets_list" } else { "items_get" });
+        let read = row(if names == Names::Secret {
+            "GET secrets"
+        } else {
+            "GET collections/{collection}/items/{id}"
+        });
         let reply = json_of(&self.send(read, &self.attempt(Form::Path, &self.owner, id)).await);
         match names {
             Names::Note => reply["version"] == 1 && reply["value"]["text"] == self.owner.mark,
@@ -250,7 +273,7 @@ impl Crossing {
     async fn try_row(&self, row: &Row, form: Form) {
         let (owner, other) = (&self.owner, &self.other);
         let id = self.plant(row.names, owner).await;
-        let what = |attack: &str| format!("{} by {form:?}: {attack}", row.action);
+        let what = |attack: &str| format!("{} by {form:?}: {attack}", row.name);
         for (attack, attempt) in self.refused(form, &id) {
             let reply = self.send(row, &attempt).await;
             self.assert_silent(&what(attack), &reply);
@@ -285,9 +308,9 @@ impl Crossing {
     }
 }
 
-/// The row of an action.
-fn row(action: &str) -> &'static Row {
-    TABLE.iter().find(|row| row.action == action).unwrap()
+/// The row of a tool or an operation.
+fn row(name: &str) -> &'static Row {
+    TABLE.iter().find(|row| row.name == name).unwrap()
 }
 
 fn tier(side: &Side) -> String {

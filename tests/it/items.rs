@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use http::{Method, Response};
-use insula_local::idp::Mint;
 use insula_tenancy::{Tier, WRITES_MAX};
 use serde_json::{Value, json};
 
@@ -41,20 +40,8 @@ impl Rest {
         headers: &[(&str, &str)],
         body: &Value,
     ) -> Response<Bytes> {
-        let resource = self.stack.host_url(&self.own.slug);
-        let mint = Mint {
-            tenant: Some(format!("org-{}", self.own.slug)),
-            sub: Some("tester".to_owned()),
-            scope: Some(scope.to_owned()),
-            resource: resource.clone(),
-            ..Mint::default()
-        };
-        let bearer = format!("Bearer {}", self.stack.local.idp.mint(&mint).unwrap().access_token);
-        let url = format!("{}/v1/collections/{path}", resource.strip_suffix("/mcp").unwrap());
-        let mut all = vec![("authorization", bearer.as_str())];
-        all.extend(headers);
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        ask(self.stack, method, &url, &all, body).await
+        let path = format!("/v1/collections/{path}");
+        self.own.ask(self.stack, scope, (method, &path), (headers, body)).await
     }
 
     async fn get(&self, path: &str) -> Response<Bytes> {

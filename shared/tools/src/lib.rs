@@ -9,7 +9,7 @@ mod notes;
 mod profile;
 mod share;
 
-pub use access::{actions, role_of};
+pub use access::role_of;
 pub use collections::Collections;
 use insula_mcp::{Builder, Refusal};
 use insula_tenancy::{Config, ConfigError, Problem, TenantScope};

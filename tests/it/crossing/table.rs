@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-/// One action, with a request that succeeds for the tenant whose note or secret it names.
+/// A tool or an operation, with a request that succeeds for the tenant whose note or secret it names.
 pub(crate) struct Row {
-    /// The tool's name, or the action of the table of roles.
-    pub(crate) action: &'static str,
+    /// A tool's name; for an operation the method and the path of its endpoint, as it is declared.
+    pub(crate) name: &'static str,
     pub(super) door: Door,
     pub(super) names: Names,
     pub(super) shows: Shows,
@@ -14,22 +14,24 @@ pub(crate) struct Row {
 /// Where it is asked for.
 pub(super) enum Door {
     /// `tools/call` with these arguments.
-    Tool(fn(&Words) -> Value),
-    /// A method and a path under `/v1/`, in which `{id}` is what the row names.
-    Rest { line: &'static str, headers: &'static [(&'static str, &'static str)], body: Body },
+    Tool(Body),
+    /// The same, by a client that can ask its user.
+    Talking(Body),
+    /// A request under `/v1/` with these headers, and with a body that is not null.
+    Rest { headers: &'static [(&'static str, &'static str)], body: Body },
 }
 
 pub(super) type Body = fn(&Words) -> Value;
 
 /// What a request is made of.
 pub(super) struct Words<'a> {
-    /// The id of a note, or the name of a secret.
+    /// The id of a note, or the name of a secret: `{id}` or `{name}` in a path.
     pub(super) id: &'a str,
     /// A word that no other tenant's data has.
     pub(super) mark: &'a str,
 }
 
-/// What its `{id}` is.
+/// What its words name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Names {
     Note,
@@ -62,66 +64,69 @@ pub(super) const OPEN: [(&str, &str); 8] = [
 
 const FIRST_VERSION: &[(&str, &str)] = &[("if-match", "\"1\"")];
 
-/// An action that is not here fails `tidy`.
+/// A tool or an operation that is not here fails `tidy`.
 pub(crate) const TABLE: &[Row] = &[
     tool("get_profile", Shows::CallersTier, |_| json!({})),
-    tool("notes_create", Shows::CallersOwn, note),
-    tool("notes_delete", Shows::Item, |words| json!({ "id": words.id })),
-    tool("notes_get", Shows::Item, |words| json!({ "id": words.id })),
-    tool("notes_list", Shows::CallersOwn, |_| json!({})),
-    tool("notes_share", Shows::Item, |words| json!({ "id": words.id })),
-    rest("collections_read", Shows::Nothing, "GET collections/notes", nothing),
-    rest(
-        "items_batch_get",
+    tool("items_create", Shows::CallersOwn, |words| json!({ "collection": "notes", "value": note(words) })),
+    Row { door: Door::Talking(item), ..tool("items_delete", Shows::Item, item) },
+    tool("items_get", Shows::Item, item),
+    tool("items_list", Shows::CallersOwn, |_| json!({ "collection": "notes" })),
+    tool(
+        "items_replace",
         Shows::Item,
-        "POST collections/notes/batch-get",
-        |words| json!({ "ids": [words.id] }),
+        |words| json!({ "collection": "notes", "id": words.id, "version": 1, "value": note(words) }),
     ),
+    tool("notes_create", Shows::CallersOwn, note),
+    tool("notes_delete", Shows::Item, id),
+    tool("notes_get", Shows::Item, id),
+    tool("notes_list", Shows::CallersOwn, |_| json!({})),
+    tool("notes_share", Shows::Item, id),
+    rest("GET collections/{collection}", Shows::Nothing, nothing),
+    rest("POST collections/{collection}/batch-get", Shows::Item, |words| json!({ "ids": [words.id] })),
     rest(
-        "items_batch_write",
+        "POST collections/{collection}/batch-write",
         Shows::Item,
-        "POST collections/notes/batch-write",
         |words| json!({ "operations": [{ "op": "replace", "id": words.id, "version": 1, "value": note(words) }] }),
     ),
-    rest("items_create", Shows::CallersOwn, "POST collections/notes/items", note),
-    rest("items_delete", Shows::Item, "DELETE collections/notes/items/{id}", nothing),
-    rest("items_get", Shows::Item, "GET collections/notes/items/{id}", nothing),
-    rest("items_list", Shows::CallersOwn, "GET collections/notes/items", nothing),
-    rest(
-        "items_patch",
-        Shows::Item,
-        "PATCH collections/notes/items/{id}",
-        |words| json!({ "title": words.mark }),
-    ),
+    rest("GET collections/{collection}/items", Shows::CallersOwn, nothing),
+    rest("POST collections/{collection}/items", Shows::CallersOwn, note),
+    rest("DELETE collections/{collection}/items/{id}", Shows::Item, nothing),
+    rest("GET collections/{collection}/items/{id}", Shows::Item, nothing),
+    rest("PATCH collections/{collection}/items/{id}", Shows::Item, |words| json!({ "title": words.mark })),
     Row {
-        action: "items_replace",
-        door: Door::Rest { line: "PUT collections/notes/items/{id}", headers: FIRST_VERSION, body: note },
-        names: Names::Note,
-        shows: Shows::Item,
+        door: Door::Rest { headers: FIRST_VERSION, body: note },
+        ..rest("PUT collections/{collection}/items/{id}", Shows::Item, note)
     },
     rest(
-        "items_transaction",
+        "POST collections/{collection}/transaction",
         Shows::Item,
-        "POST collections/notes/transaction",
         |words| json!({ "operations": [{ "op": "delete", "id": words.id, "version": 1 }] }),
     ),
-    secret("secrets_delete", Shows::Item, "DELETE secrets/{id}", nothing),
-    secret("secrets_list", Shows::CallersOwn, "GET secrets", nothing),
-    secret("secrets_put", Shows::Nothing, "PUT secrets/{id}", |words| json!({ "value": words.mark })),
-    secret("secrets_reseal", Shows::Nothing, "POST secrets/re-seal", nothing),
-    rest("usage_read", Shows::CallersTier, "GET usage", nothing),
+    secret("GET secrets", Shows::CallersOwn, nothing),
+    secret("POST secrets/re-seal", Shows::Nothing, nothing),
+    secret("DELETE secrets/{name}", Shows::Item, nothing),
+    secret("PUT secrets/{name}", Shows::Nothing, |words| json!({ "value": words.mark })),
+    rest("GET usage", Shows::CallersTier, nothing),
 ];
 
-const fn tool(action: &'static str, shows: Shows, arguments: fn(&Words) -> Value) -> Row {
-    Row { action, door: Door::Tool(arguments), names: Names::Note, shows }
+const fn tool(name: &'static str, shows: Shows, arguments: Body) -> Row {
+    Row { name, door: Door::Tool(arguments), names: Names::Note, shows }
 }
 
-const fn rest(action: &'static str, shows: Shows, line: &'static str, body: Body) -> Row {
-    Row { action, door: Door::Rest { line, headers: &[], body }, names: Names::Note, shows }
+const fn rest(name: &'static str, shows: Shows, body: Body) -> Row {
+    Row { name, door: Door::Rest { headers: &[], body }, names: Names::Note, shows }
 }
 
-const fn secret(action: &'static str, shows: Shows, line: &'static str, body: Body) -> Row {
-    Row { names: Names::Secret, ..rest(action, shows, line, body) }
+const fn secret(name: &'static str, shows: Shows, body: Body) -> Row {
+    Row { names: Names::Secret, ..rest(name, shows, body) }
+}
+
+fn id(words: &Words) -> Value {
+    json!({ "id": words.id })
+}
+
+fn item(words: &Words) -> Value {
+    json!({ "collection": "notes", "id": words.id })
 }
 
 fn note(words: &Words) -> Value {
