@@ -22,6 +22,7 @@ mod items;
 mod placement;
 mod rest;
 mod rmcp;
+mod search;
 mod secrets;
 mod tidy;
 mod walls;

@@ -371,7 +371,9 @@ fn without_statement(roles: &str, sid: &str) -> String {
 
 #[tokio::test]
 async fn a_note_is_made_only_with_every_statement_of_the_tenants_role() {
-    for sid in [None, Some("Items"), Some("Meter"), Some("Idempotency"), Some("Audit"), Some("Plan")] {
+    for sid in
+        [None, Some("Items"), Some("Search"), Some("Meter"), Some("Idempotency"), Some("Audit"), Some("Plan")]
+    {
         let stack = match sid {
             None => stack(),
             Some(sid) => start_altered(&format!("without-{}", sid.to_lowercase()), |roles| {

@@ -3,3 +3,4 @@
 
 pub mod cards;
 pub mod fixture;
+pub mod pages;

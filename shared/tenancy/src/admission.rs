@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod begun;
+mod news;
 mod quota;
 mod state;
 mod transaction;
@@ -205,6 +206,7 @@ impl Admission {
         // An operation that failed is charged and recorded, and changes nothing.
         let writes = if matches!(outcome, Outcome::Done { .. }) { writes } else { BTreeMap::new() };
         self.check_result(outcome)?;
+        let news = news::of(&self.room, &writes)?;
         let growth = Growth::of(&writes);
         let mut plan = self.room.plan.clone();
         if plan.moving.is_some() {
@@ -225,13 +227,17 @@ impl Admission {
                 plan: &plan,
                 outcome,
                 writes: &writes,
+                news: &news.items,
                 growth,
                 window,
                 now,
                 audit_key: audit_key(now)?,
             };
             match transaction.send().await? {
-                Ok(()) => return Ok(Committed::Now),
+                Ok(()) => {
+                    self.room.tidying.written(news.bytes);
+                    return Ok(Committed::Now);
+                }
                 Err(Cancelled::Done(item)) => return self.same(&item),
                 Err(Cancelled::Plan) if !refreshed => {
                     refreshed = true;
@@ -254,6 +260,11 @@ impl Admission {
             }
         }
         Err(Problem::Unavailable { doing: "committing a call", source: None })
+    }
+
+    /// The room, for what is done after the commit.
+    pub(crate) fn room(&self) -> Arc<Room> {
+        Arc::clone(&self.room)
     }
 
     fn check_result(&self, outcome: Outcome<'_>) -> Result<(), Problem> {

@@ -8,6 +8,7 @@ use crate::{
     Problem,
     key::CollectionName,
     record::{Prepared, RECORD_BYTES_MAX, Record, prepare},
+    search::Searchable,
 };
 
 /// What an item of a free-form collection is called in a message.
@@ -22,6 +23,7 @@ pub struct Collection {
     pub(crate) kind: &'static str,
     pub(crate) indexes: &'static [&'static str],
     check: Check,
+    searchable: fn(&Value) -> Option<Searchable>,
 }
 
 /// Whether a value may be stored.
@@ -31,13 +33,19 @@ impl Collection {
     /// The collection of a record type: only what the type reads and validates goes into it.
     #[must_use]
     pub fn of<R: Record>() -> Self {
-        Self { name: CollectionName::of::<R>(), kind: R::KIND, indexes: R::INDEXES, check: check_typed::<R> }
+        Self {
+            name: CollectionName::of::<R>(),
+            kind: R::KIND,
+            indexes: R::INDEXES,
+            check: check_typed::<R>,
+            searchable: typed_searchable::<R>,
+        }
     }
 
     /// A collection of JSON objects of any form, for a SaaS that brings its own data.
     #[must_use]
     pub fn free_form(name: CollectionName) -> Self {
-        Self { name, kind: FREE_KIND, indexes: &[], check: check_free_form }
+        Self { name, kind: FREE_KIND, indexes: &[], check: check_free_form, searchable: free_searchable }
     }
 
     /// Its name.
@@ -56,6 +64,12 @@ impl Collection {
     #[must_use]
     pub const fn indexes(&self) -> &'static [&'static str] {
         self.indexes
+    }
+
+    /// What a search finds this item by; `None` if it is not to be found.
+    #[must_use]
+    pub fn searchable(&self, value: &Value) -> Option<Searchable> {
+        (self.searchable)(value)
     }
 
     pub(crate) fn prepare(&self, value: &Value) -> Result<Prepared, Problem> {
@@ -88,7 +102,32 @@ fn check_free_form(value: &Value) -> Result<Prepared, Problem> {
     if bytes > RECORD_BYTES_MAX {
         return Err(Problem::TooLarge { what: FREE_KIND, bytes_max: RECORD_BYTES_MAX, bytes });
     }
-    Ok(Prepared { document, indexed: Vec::new() })
+    Ok(Prepared { document, searchable: free_searchable(value), ..Prepared::default() })
+}
+
+fn typed_searchable<R: Record>(value: &Value) -> Option<Searchable> {
+    R::deserialize(value).ok()?.searchable()
+}
+
+/// A free-form item is found by all of its strings; its title is its member `title` or `name`.
+fn free_searchable(value: &Value) -> Option<Searchable> {
+    let title = ["title", "name"].iter().find_map(|member| value.get(member)?.as_str());
+    let mut strings = Vec::new();
+    collect_strings(value, &mut strings);
+    let title = title.unwrap_or_default();
+    strings.retain(|string| *string != title);
+    let text = strings.join("\n");
+    (!title.is_empty() || !text.is_empty()).then(|| Searchable { title: title.to_owned(), text })
+}
+
+/// The document has at most [`DEPTH_MAX`] levels.
+fn collect_strings<'v>(value: &'v Value, strings: &mut Vec<&'v str>) {
+    match value {
+        Value::String(string) => strings.push(string),
+        Value::Array(values) => values.iter().for_each(|value| collect_strings(value, strings)),
+        Value::Object(members) => members.values().for_each(|value| collect_strings(value, strings)),
+        _ => {}
+    }
 }
 
 /// Levels of arrays and objects. The JSON reader's own limit keeps this recursion short.

@@ -20,6 +20,9 @@ pub struct Config {
     /// The issuer of tenants that have none of their own: what an unknown host's metadata names, and whose
     /// keys are fetched in init.
     pub issuer: String,
+    /// Where people see an item in the SaaS itself: a URL with `{collection}` and `{id}` in it, and `{tenant}` if the slug
+    /// belongs there.
+    pub item_url: Option<String>,
     settings: BTreeMap<String, String>,
 }
 
@@ -127,7 +130,12 @@ impl Config {
         if issuer.is_empty() {
             return Err(bad("ISSUER"));
         }
-        Ok(Self { edge, base_domain, public_port, region, isolation, issuer, settings })
+        let laptop = base_domain.as_ref().is_some_and(BaseDomain::is_laptop);
+        let item_url = Some(get("ITEM_URL")).filter(|url| !url.is_empty()).map(str::to_owned);
+        if item_url.as_ref().is_some_and(|url| !is_item_url(url, laptop)) {
+            return Err(bad("ITEM_URL"));
+        }
+        Ok(Self { edge, base_domain, public_port, region, isolation, issuer, item_url, settings })
     }
 
     /// A setting that only some functions have.
@@ -170,6 +178,13 @@ impl Config {
     }
 }
 
+/// Plain characters alone, so that what is filled in can't become another part of the URL.
+fn is_item_url(url: &str, laptop: bool) -> bool {
+    let scheme = url.starts_with("https://") || (laptop && url.starts_with("http://"));
+    let plain = url.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~:/?#&=%{}".contains(&b));
+    scheme && plain && url.contains("{collection}") && url.contains("{id}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,10 +217,14 @@ mod tests {
             ("ISOLATION", "yes"),
             ("AWS_REGION", "eu.evil.example/"),
             ("ISSUER", ""),
+            ("ITEM_URL", "http://app.example.com/{collection}/{id}"),
+            ("ITEM_URL", "https://app.example.com/{collection}"),
+            ("ITEM_URL", "https://app.example.com/{collection}/{id}\n"),
         ] {
             assert_eq!(with(&[(name, value)]).err().map(|err| err.name), Some(name), "{value}");
         }
         assert!(with(&[("EDGE", "http"), ("BASE_DOMAIN", "")]).is_ok());
+        assert!(with(&[("ITEM_URL", "https://app.example.com/{tenant}?c={collection}#{id}")]).is_ok());
     }
 
     #[test]

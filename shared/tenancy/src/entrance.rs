@@ -17,6 +17,7 @@ use crate::{
     registry::{Freshness, Registry},
     resolve::Resolver,
     scope::{Room, TenantScope, settings_id},
+    search::Tidying,
     seats::Seats,
     tenant::{Status, Tenant},
     vault::Vault,
@@ -119,12 +120,14 @@ impl Entrance {
             caller: tenant.caller,
             store,
             table,
+            item_url: tenant.item_url.into(),
             sealer: Arc::clone(&self.sealer),
             vault: self.vault.clone(),
             egress: Arc::clone(&self.egress),
             went_out: AtomicBool::new(false),
             clock: self.clock.clone(),
             staged: std::sync::Mutex::default(),
+            tidying: Tidying::default(),
         });
         let admission = Admission::new(Arc::clone(&room), operation).await?;
         match self.seats.take(&room).await {

@@ -25,7 +25,24 @@ pub(crate) enum Family<'a> {
     Plan,
     /// Wrapped data keys. They are in the table of keys, and there is no other family.
     Keys,
+    /// The index of searches.
+    Search(SearchPart),
 }
+
+/// The parts of the index of searches, each in partitions of its own: what all calls write is apart from what one of
+/// them merges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SearchPart {
+    /// What calls have done since the last merge.
+    News,
+    /// What leads to all segments.
+    Manifest,
+    /// Rows of segments, in one of [`SEARCH_PARTITIONS`].
+    Rows(u64),
+}
+
+/// Partitions of the rows of segments, so that none of them is the limit of the whole.
+pub(crate) const SEARCH_PARTITIONS: u64 = 16;
 
 impl Family<'_> {
     /// The partition key.
@@ -41,6 +58,9 @@ impl Family<'_> {
             Self::Audit(day) => format!("TENANT#{tenant}#AUDIT#{day}"),
             Self::Plan => format!("TENANT#{tenant}#PLAN"),
             Self::Keys => format!("TENANT#{tenant}#KEY"),
+            Self::Search(SearchPart::News) => format!("TENANT#{tenant}#SEARCH#NEWS"),
+            Self::Search(SearchPart::Manifest) => format!("TENANT#{tenant}#SEARCH#MANIFEST"),
+            Self::Search(SearchPart::Rows(partition)) => format!("TENANT#{tenant}#SEARCH#ROWS#{partition:x}"),
         }
     }
 

@@ -27,6 +27,7 @@ mod record;
 mod registry;
 mod resolve;
 mod scope;
+mod search;
 mod seats;
 mod settings;
 mod settle;
@@ -53,9 +54,10 @@ pub use record::{INDEXES_MAX, Indexed, RECORD_BYTES_MAX, Record, Stored};
 pub use resolve::{Position, Resolver, ResourceMetadata};
 pub use scope::{
     ASSET_BYTES_MAX, ASSETS_MAX, Asset, AssetEntry, AssetName, AssetNameError, BATCH_MAX, Direction,
-    ImageType, Items, Member, Order, PAGE_MAX, Page, Query, Resealed, SECRET_BYTES_MAX, SECRETS_MAX,
-    SecretEntry, SecretName, SecretNameError, StoredSettings, TenantScope, Transact,
+    HITS_MAX, ImageType, Items, Member, Order, PAGE_MAX, Page, Query, Resealed, SECRET_BYTES_MAX,
+    SECRETS_MAX, SecretEntry, SecretName, SecretNameError, StoredSettings, TenantScope, Transact,
 };
+pub use search::{Hit, Searchable};
 pub use settings::{
     Branding, BrandingSettings, Color, ColorError, ColorName, Colors, ConfirmDeletes, Email, EmailTemplate,
     EmailTexts, Fault, Integration, Integrations, PRODUCT, Pattern, SETTINGS_BYTES_MAX, Settings,

@@ -8,6 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     Problem,
     key::{Family, ItemId, Shelf},
+    search::Searchable,
     tenant::TenantId,
 };
 
@@ -43,6 +44,11 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
         let _ = index;
         None
     }
+
+    /// What a search finds this record by; `None` if it is not to be found.
+    fn searchable(&self) -> Option<Searchable> {
+        None
+    }
 }
 
 /// A record's place in an index: found by equality, then in order. Each has at most 512 bytes, and `equals` at least one.
@@ -76,6 +82,8 @@ pub(crate) struct Raw {
     pub(crate) version: u64,
     pub(crate) created: String,
     pub(crate) updated: String,
+    /// Whether the index of searches lists it in the state that was read.
+    pub(crate) listed: bool,
     pub(crate) prepared: Prepared,
 }
 
@@ -85,6 +93,8 @@ pub(crate) struct Prepared {
     pub(crate) document: String,
     /// By the position of the index, with its name: at most [`INDEXES_MAX`].
     pub(crate) indexed: Vec<(&'static str, Option<Indexed>)>,
+    /// What a search is to find it by; of what was read that is not known.
+    pub(crate) searchable: Option<Searchable>,
 }
 
 impl Prepared {
@@ -92,7 +102,7 @@ impl Prepared {
     pub(crate) fn of(document: &impl Serialize) -> Result<Self, Problem> {
         let document =
             serde_json::to_string(document).map_err(|err| Problem::internal("writing a document", err))?;
-        Ok(Self { document, indexed: Vec::new() })
+        Ok(Self { document, ..Self::default() })
     }
 }
 
@@ -118,6 +128,9 @@ impl Raw {
             ("updated".to_owned(), text(&self.updated)),
             ("document".to_owned(), text(&self.prepared.document)),
         ]);
+        if self.prepared.searchable.is_some() {
+            item.insert("listed".to_owned(), AttributeValue::Bool(true));
+        }
         for (slot, (index, indexed)) in (1..).zip(&self.prepared.indexed) {
             if let Some(Indexed { equals, order }) = indexed {
                 item.insert(format!("i{slot}pk"), AttributeValue::S(index_key(tenant, shelf, index, equals)));
@@ -136,7 +149,8 @@ impl Raw {
                 version: item.get("version")?.as_n().ok()?.parse().ok()?,
                 created: text("created")?,
                 updated: text("updated")?,
-                prepared: Prepared { document: text("document")?, indexed: Vec::new() },
+                listed: item.contains_key("listed"),
+                prepared: Prepared { document: text("document")?, ..Prepared::default() },
             })
         };
         whole().ok_or_else(|| Problem::internal("reading a record", "the item is not whole"))
@@ -168,7 +182,7 @@ pub(crate) fn prepare<R: Record>(value: &R) -> Result<Prepared, Problem> {
         Ok((index, indexed))
     };
     let indexed = R::INDEXES.iter().map(place).collect::<Result<_, Problem>>()?;
-    Ok(Prepared { document, indexed })
+    Ok(Prepared { document, indexed, searchable: value.searchable() })
 }
 
 /// Whether a text may be looked up in an index.

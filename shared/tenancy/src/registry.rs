@@ -68,6 +68,7 @@ impl Row {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TenantRow {
     pub(crate) id: TenantId,
+    pub(crate) slug: String,
     pub(crate) status: Status,
     pub(crate) tier: Tier,
     pub(crate) epoch: u64,
@@ -203,6 +204,7 @@ fn broken(row: &Row) -> Problem {
 fn read_tenant(id: &TenantId, item: &Item) -> Option<TenantRow> {
     Some(TenantRow {
         id: id.clone(),
+        slug: text(item, "slug")?.to_owned(),
         status: text(item, "status")?.parse().ok()?,
         tier: text(item, "tier")?.parse().ok()?,
         epoch: item.get("epoch")?.as_n().ok()?.parse().ok()?,

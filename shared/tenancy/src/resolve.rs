@@ -154,7 +154,15 @@ impl Resolver {
                 return Err(Problem::Suspended.into());
             }
         }
-        Ok(tenant(row, issuer, claims, evidence, bearer.clone()))
+        let proof = Proof {
+            bearer: bearer.clone(),
+            expires_s: claims.expires_s,
+            domain_name: evidence.domain_name.clone().unwrap_or_default(),
+            api_id: evidence.api_id.clone(),
+            path_tenant: evidence.path_tenant.clone(),
+        };
+        let item_url = self.item_url(site, &row);
+        Ok(tenant(row, issuer, claims, proof, item_url))
     }
 
     /// The table of what must be there and what must not. A row that is not in it is a refusal.
@@ -249,6 +257,14 @@ impl Resolver {
         Ok(self.registry.tenant(&row.id).await?.ok_or(Denial::UnknownHost)?)
     }
 
+    /// Where an item is seen: in the SaaS, or where the REST API has it at this address.
+    fn item_url(&self, site: &Site, row: &TenantRow) -> String {
+        match &self.config.item_url {
+            Some(url) => url.replace("{tenant}", &row.slug),
+            None => format!("{}/v1/collections/{{collection}}/items/{{id}}", site.home()),
+        }
+    }
+
     /// Whether a URL is an address of this deployment, so that no token is good at two of them.
     fn is_ours(&self, audience: &str) -> bool {
         let Ok(url) = url::Url::parse(audience) else { return false };
@@ -283,13 +299,7 @@ fn tenant_values(issuer: &IssuerRow, claims: &Claims) -> Result<Vec<String>, Den
     }
 }
 
-fn tenant(
-    row: TenantRow,
-    issuer: IssuerRow,
-    claims: Claims,
-    evidence: &Evidence,
-    bearer: crate::Bearer,
-) -> Tenant {
+fn tenant(row: TenantRow, issuer: IssuerRow, claims: Claims, proof: Proof, item_url: String) -> Tenant {
     Tenant {
         id: row.id,
         tier: row.tier,
@@ -302,13 +312,8 @@ fn tenant(
             client: claims.client,
             scopes: claims.scopes,
         },
-        proof: Proof {
-            bearer,
-            expires_s: claims.expires_s,
-            domain_name: evidence.domain_name.clone().unwrap_or_default(),
-            api_id: evidence.api_id.clone(),
-            path_tenant: evidence.path_tenant.clone(),
-        },
+        item_url,
+        proof,
     }
 }
 

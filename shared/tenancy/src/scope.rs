@@ -12,6 +12,7 @@ use crate::{
     key::{CollectionName, ItemId, Shelf},
     plan::{Limits, Plan, Plans},
     record::{Raw, Record, Stored, prepare},
+    search::Tidying,
     staged::Staged,
     tenant::{Caller, Status, TenantId, Tier},
     vault::Vault,
@@ -19,10 +20,12 @@ use crate::{
 };
 
 mod assets;
+mod batch;
 mod items;
 mod members;
 mod outside;
 mod query;
+mod search;
 mod secrets;
 mod settings;
 mod shelf;
@@ -33,6 +36,7 @@ pub use items::Items;
 pub use members::Member;
 pub(crate) use members::{member_count, stock_key};
 pub use query::{Direction, Order, Query};
+pub use search::HITS_MAX;
 pub use secrets::{Resealed, SECRET_BYTES_MAX, SECRETS_MAX, SecretEntry, SecretName, SecretNameError};
 pub use settings::StoredSettings;
 pub(crate) use settings::current_id as settings_id;
@@ -64,6 +68,8 @@ pub(crate) struct Room {
     pub(crate) store: Arc<Kept>,
     // INVARIANT: the table of `plan`'s placement.
     pub(crate) table: Arc<str>,
+    /// Where an item is seen, with `{collection}` and `{id}` for its own.
+    pub(crate) item_url: Arc<str>,
     pub(crate) sealer: Arc<Sealer>,
     /// In a function that has to do with secrets.
     pub(crate) vault: Option<Arc<Vault>>,
@@ -72,6 +78,7 @@ pub(crate) struct Room {
     pub(crate) went_out: AtomicBool,
     pub(crate) clock: Clock,
     pub(crate) staged: Mutex<Staged>,
+    pub(crate) tidying: Tidying,
 }
 
 /// One page of a listing.
@@ -120,6 +127,7 @@ impl Room {
             plans: self.plans.clone(),
             routed_epoch: self.routed_epoch,
             caller: self.caller.clone(),
+            item_url: Arc::clone(&self.item_url),
             store: Arc::clone(&self.store),
             sealer: Arc::clone(&self.sealer),
             vault: self.vault.clone(),
@@ -127,6 +135,7 @@ impl Room {
             went_out: AtomicBool::new(false),
             clock: self.clock.clone(),
             staged: Mutex::default(),
+            tidying: Tidying::default(),
         }
     }
 }

@@ -163,6 +163,7 @@ impl Seat<'_> {
             version: had.map_or(1, |had| had.version.saturating_add(1)),
             created: had.map_or_else(|| now.clone(), |had| had.created.clone()),
             updated: now,
+            listed: false,
             prepared: Prepared::of(&member)?,
         };
         let put =

@@ -3,6 +3,7 @@
 use crate::{
     Problem, TenantScope,
     admission::{Admission, Committed, Outcome},
+    search::tidy,
 };
 
 /// What an operation may do to its tenant's data.
@@ -53,6 +54,7 @@ impl Admission {
             return Ok(replayed(before, keep)?);
         }
         loop {
+            let room = self.room();
             let (committed, ended) = match effect {
                 Effect::Read => tokio::join!(self.commit(Outcome::Read), work(scope)),
                 Effect::Write | Effect::Outside => {
@@ -62,7 +64,11 @@ impl Admission {
                 }
             };
             match committed? {
-                Committed::Now => return ended,
+                Committed::Now => {
+                    // Lambda freezes the process after the reply, so this is awaited.
+                    tidy(&room).await;
+                    return ended;
+                }
                 Committed::Again(again, admission) => (scope, self) = (again, *admission),
                 Committed::Before(_) if effect == Effect::Read => return ended,
                 before @ Committed::Before(_) => return Ok(replayed(before, keep)?),

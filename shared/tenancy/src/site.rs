@@ -51,9 +51,15 @@ impl Site {
     /// The MCP endpoint: RFC 8707 `resource`, the only audience that is good here.
     #[must_use]
     pub fn resource(&self) -> String {
+        format!("{}/mcp", self.home())
+    }
+
+    /// What everything of the tenant at this address begins with.
+    #[must_use]
+    pub fn home(&self) -> String {
         match &self.place {
-            Place::Path(slug) => format!("{}/{slug}/mcp", self.origin),
-            _ => format!("{}/mcp", self.origin),
+            Place::Path(slug) => format!("{}/{slug}", self.origin),
+            _ => self.origin.clone(),
         }
     }
 

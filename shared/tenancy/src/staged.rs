@@ -24,26 +24,39 @@ pub(crate) struct Staged {
 }
 
 /// One document's part in the transaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Write {
     /// The version in the store, of which the commit makes sure; `None` for a document that is not there.
     pub(crate) version_before: Option<u64>,
     pub(crate) bytes_before: i64,
+    /// Whether the index of searches lists the state before.
+    pub(crate) listed_before: bool,
     pub(crate) change: Change,
 }
 
 /// What happens to a document.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) enum Change {
     /// It becomes this.
     Put(Raw),
     /// It ends.
     Delete,
     /// It stays as it was when it was read.
+    #[default]
     Keep,
 }
 
 impl Write {
+    /// A document stays as it is.
+    fn keep(old: &Raw) -> Self {
+        Self {
+            version_before: Some(old.version),
+            bytes_before: old.bytes(),
+            listed_before: old.listed,
+            change: Change::Keep,
+        }
+    }
+
     /// What a read sees of it, if it is not the store's own.
     fn seen(&self) -> Option<Option<&Raw>> {
         match &self.change {
@@ -57,7 +70,7 @@ impl Write {
 impl Staged {
     pub(crate) fn create(&mut self, shelf: &Shelf, raw: Raw) -> Result<(), Problem> {
         let place = (shelf.clone(), raw.id.clone());
-        self.put(place, Write { version_before: None, bytes_before: 0, change: Change::Put(raw) })
+        self.put(place, Write { change: Change::Put(raw), ..Write::default() })
     }
 
     /// Stages a new state, and gives it back with the version that it will have: however often a document changes in
@@ -80,27 +93,20 @@ impl Staged {
     /// Makes the state that was read a condition of the commit; the call is run again where it does not hold.
     pub(crate) fn rely(&mut self, shelf: &Shelf, id: &ItemId, read: Option<&Raw>) -> Result<(), Problem> {
         self.repeatable = true;
-        let version_before = read.map(|raw| raw.version);
-        let bytes_before = read.map_or(0, Raw::bytes);
-        self.keep_as((shelf.clone(), id.clone()), version_before, bytes_before)
+        self.keep_as((shelf.clone(), id.clone()), read.map_or_else(Write::default, Write::keep))
     }
 
     /// Makes a state that was seen earlier a condition of the commit.
     pub(crate) fn keep(&mut self, shelf: &Shelf, seen: &Raw) -> Result<(), Problem> {
-        self.keep_as((shelf.clone(), seen.id.clone()), Some(seen.version), seen.bytes())
+        self.keep_as((shelf.clone(), seen.id.clone()), Write::keep(seen))
     }
 
     /// What is staged already is a condition as it is.
-    fn keep_as(
-        &mut self,
-        place: Place,
-        version_before: Option<u64>,
-        bytes_before: i64,
-    ) -> Result<(), Problem> {
+    fn keep_as(&mut self, place: Place, write: Write) -> Result<(), Problem> {
         if !self.closed && self.writes.contains_key(&place) {
             return Ok(());
         }
-        self.put(place, Write { version_before, bytes_before, change: Change::Keep })
+        self.put(place, write)
     }
 
     /// Whether the call is charged, and stages nothing more.
@@ -147,11 +153,7 @@ impl Staged {
     }
 
     fn before(&self, place: &Place, old: &Raw) -> Write {
-        self.writes.get(place).cloned().unwrap_or_else(|| Write {
-            version_before: Some(old.version),
-            bytes_before: old.bytes(),
-            change: Change::Keep,
-        })
+        self.writes.get(place).cloned().unwrap_or_else(|| Write::keep(old))
     }
 
     fn put(&mut self, place: Place, mut write: Write) -> Result<(), Problem> {
@@ -161,6 +163,7 @@ impl Staged {
         if let Some(earlier) = self.writes.get(&place) {
             write.version_before = earlier.version_before;
             write.bytes_before = earlier.bytes_before;
+            write.listed_before = earlier.listed_before;
         }
         // A document that was made and ended in one call was never there.
         if write.version_before.is_none() && write.change == Change::Delete {

@@ -196,6 +196,8 @@ pub struct Tenant {
     pub(crate) epoch: u64,
     pub(crate) caller: Caller,
     pub(crate) origins: Vec<String>,
+    /// Where an item is seen, with `{collection}` and `{id}` for its own.
+    pub(crate) item_url: String,
     pub(crate) proof: Proof,
 }
 

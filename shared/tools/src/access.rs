@@ -5,6 +5,7 @@ use insula_tenancy::Role;
 /// Every tool and every action of an endpoint, in alphabetical order. One that is not here ends its function in init.
 const ACCESS: &[(&str, Role)] = &[
     ("collections_read", Role::ReadOnly),
+    ("fetch", Role::ReadOnly),
     ("get_profile", Role::ReadOnly),
     ("items_batch_get", Role::ReadOnly),
     ("items_batch_write", Role::Member),
@@ -20,6 +21,7 @@ const ACCESS: &[(&str, Role)] = &[
     ("notes_get", Role::ReadOnly),
     ("notes_list", Role::ReadOnly),
     ("notes_share", Role::Member),
+    ("search", Role::ReadOnly),
     ("secrets_delete", Role::Admin),
     ("secrets_list", Role::Admin),
     ("secrets_put", Role::Admin),

@@ -7,6 +7,7 @@ mod collections;
 mod items;
 mod notes;
 mod profile;
+mod search;
 mod share;
 
 pub use access::role_of;
@@ -24,12 +25,19 @@ pub fn declare(
 ) -> Result<Builder<TenantScope, ToolError>, ConfigError> {
     let collections = Arc::new(Collections::read(config)?);
     let builder = items::declare(share::declare(notes::declare(builder)), &collections);
-    Ok(profile::declare(builder))
+    Ok(search::declare(profile::declare(builder), &collections))
 }
 
 /// Every scope that a tool needs or that gives a role, for the public metadata of a host.
-pub const SCOPES: [&str; 6] =
-    ["items:read", "items:write", "notes:read", "notes:write", "profile:read", "workspace:admin"];
+pub const SCOPES: [&str; 7] = [
+    "items:read",
+    "items:write",
+    "notes:read",
+    "notes:write",
+    "profile:read",
+    "search:read",
+    "workspace:admin",
+];
 
 /// What ends a tool. Made from the kernel's [`Problem`], said to the model in its words.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Notes: the first collection, and the pattern for the next.
 
 use insula_mcp::{Builder, Hints, ToolSpec};
-use insula_tenancy::{ItemId, Query, Record, Stored, TenantScope};
+use insula_tenancy::{ItemId, Query, Record, Searchable, Stored, TenantScope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +82,10 @@ pub(crate) struct Note {
 impl Record for Note {
     const COLLECTION: &'static str = "notes";
     const KIND: &'static str = "note";
+
+    fn searchable(&self) -> Option<Searchable> {
+        Some(Searchable { title: self.title.clone(), text: self.text.clone() })
+    }
 
     fn validate(&self) -> Result<(), String> {
         match (self.title.chars().count(), self.text.chars().count()) {

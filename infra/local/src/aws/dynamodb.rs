@@ -11,6 +11,7 @@ use dynoxide::{Database, DynoxideError};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
+use self::units::Units;
 use super::{
     need::{Malformed, Need},
     reply::Reply,
@@ -22,6 +23,7 @@ mod facts;
 mod members;
 #[cfg(test)]
 mod tests;
+mod units;
 
 /// The store.
 pub struct Dynamo {
@@ -29,6 +31,7 @@ pub struct Dynamo {
     tables: Arc<RwLock<Tables>>,
     /// What the ARN of a table begins with.
     arn_prefix: String,
+    units: Units,
 }
 
 /// By name.
@@ -103,7 +106,8 @@ impl Dynamo {
                 unknown.insert(Arc::new(shape));
             }
         }
-        Ok(Self { database, tables: Arc::new(RwLock::new(shapes)), arn_prefix })
+        let tables = Arc::new(RwLock::new(shapes));
+        Ok(Self { database, tables, arn_prefix, units: Units::default() })
     }
 
     fn shapes(&self) -> RwLockReadGuard<'_, Tables> {
@@ -121,6 +125,8 @@ impl Dynamo {
     /// Does it.
     pub async fn serve(&self, operation: &str, mut body: Value) -> Reply {
         self.name_tables(&mut body);
+        let unasked = Units::ask(operation, &mut body);
+        let called = operation;
         let (database, tables) = (self.database.clone(), Arc::clone(&self.tables));
         let (operation, arn_prefix) = (operation.to_owned(), self.arn_prefix.clone());
         // SQLite blocks its thread; the door's other calls go on.
@@ -133,7 +139,14 @@ impl Dynamo {
             _ => dispatch(&database, &operation, body),
         })
         .await;
-        served.unwrap_or_else(|_panic| Reply::fault("InternalServerError"))
+        let mut reply = served.unwrap_or_else(|_panic| Reply::fault("InternalServerError"));
+        self.units.count(called, unasked, &mut reply.body);
+        reply
+    }
+
+    /// Read and write units since the start, by operation.
+    pub(super) fn units(&self) -> BTreeMap<String, f64> {
+        self.units.so_far()
     }
 
     /// The store knows tables by name only, and a caller may name them by ARN.

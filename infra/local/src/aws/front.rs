@@ -125,6 +125,12 @@ impl Aws {
         self.door.ledger.calls()
     }
 
+    /// Read and write units of DynamoDB since the start, by operation.
+    #[must_use]
+    pub fn units(&self) -> BTreeMap<String, f64> {
+        self.door.dynamo.units()
+    }
+
     /// What IAM refused since the start: `role action resource`.
     #[must_use]
     pub fn denials(&self) -> Vec<String> {
@@ -133,7 +139,12 @@ impl Aws {
 
     /// Makes the next call of this service and operation go wrong.
     pub fn fault(&self, fault: Fault) {
-        self.door.ledger.add_fault(fault);
+        self.fault_within(fault, "");
+    }
+
+    /// Makes the next call of this service and operation go wrong that has this text in its body.
+    pub fn fault_within(&self, fault: Fault, text: &str) {
+        self.door.ledger.add_fault(fault, text);
     }
 
     /// Closes the door.
@@ -212,7 +223,7 @@ impl Door {
         };
         let operation = operation(head, &signed.service, &body);
         self.ledger.count_call(&signed.service, &operation);
-        let fault = self.ledger.take_fault(&signed.service, &operation);
+        let fault = self.ledger.take_fault(&signed.service, &operation, &body);
         match fault {
             Some(FaultKind::Before) => return Outcome::Json(Reply::fault("InternalServerError")),
             Some(FaultKind::Throttle) => {

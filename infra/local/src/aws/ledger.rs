@@ -40,7 +40,8 @@ pub(super) struct Ledger {
     connections: AtomicU64,
     calls: Mutex<BTreeMap<String, u64>>,
     denials: Mutex<Vec<String>>,
-    faults: Mutex<Vec<Fault>>,
+    /// Each with what the body of its call has in it.
+    faults: Mutex<Vec<(Fault, String)>>,
 }
 
 impl Ledger {
@@ -70,15 +71,19 @@ impl Ledger {
         open(&self.denials).clone()
     }
 
-    pub(super) fn add_fault(&self, fault: Fault) {
-        open(&self.faults).push(fault);
+    pub(super) fn add_fault(&self, fault: Fault, text: &str) {
+        open(&self.faults).push((fault, text.to_owned()));
     }
 
     /// The oldest fault that waits for such a call.
-    pub(super) fn take_fault(&self, service: &str, operation: &str) -> Option<FaultKind> {
+    pub(super) fn take_fault(&self, service: &str, operation: &str, body: &[u8]) -> Option<FaultKind> {
         let mut faults = open(&self.faults);
-        let at = faults.iter().position(|fault| fault.service == service && fault.operation == operation)?;
-        Some(faults.remove(at).kind)
+        let body = String::from_utf8_lossy(body);
+        let hits = |(fault, text): &(Fault, String)| {
+            fault.service == service && fault.operation == operation && body.contains(text)
+        };
+        let at = faults.iter().position(hits)?;
+        Some(faults.remove(at).0.kind)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The one transaction: plan, meter, audit, idempotency, storage and the writes, in this order.
+//! The one transaction: plan, meter, audit, idempotency, storage, the writes and their news, in this order.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -25,6 +25,8 @@ use crate::{
     staged::{Change, Place, Write},
 };
 
+type Item = HashMap<String, AttributeValue>;
+
 const DOING: &str = "committing a call";
 
 /// Which minute the charge goes to.
@@ -42,6 +44,8 @@ pub(super) struct Transaction<'a> {
     pub(super) plan: &'a Plan,
     pub(super) outcome: Outcome<'a>,
     pub(super) writes: &'a BTreeMap<Place, Write>,
+    /// What the writes are for searches.
+    pub(super) news: &'a [Item],
     pub(super) growth: Growth,
     pub(super) window: Window,
     pub(super) now: Moment,
@@ -74,6 +78,7 @@ enum Part {
     Idempotency,
     Storage,
     Write,
+    News,
 }
 
 impl Transaction<'_> {
@@ -111,6 +116,11 @@ impl Transaction<'_> {
         }
         for ((shelf, id), write) in self.writes {
             actions.push((Part::Write, self.write((shelf, id.as_str()), write)?));
+        }
+        for item in self.news {
+            let put = Put::builder().table_name(&*self.admission.room.table).set_item(Some(item.clone()));
+            let put = put.build().map_err(fault)?;
+            actions.push((Part::News, TransactWriteItem::builder().put(put).build()));
         }
         Ok(actions)
     }

@@ -51,7 +51,7 @@ struct Way<'m> {
     from: String,
     to: String,
     partitions: Vec<String>,
-    /// What the partitions begin with that calls write to even while they may only read.
+    /// What the partitions begin with that calls write to even while they may only read, or just after.
     changing: Vec<String>,
 }
 
@@ -149,7 +149,7 @@ impl Operator {
             Placement::Dedicated => (self.data.clone(), own),
         };
         let (made, now) = (self.made(id).await?, Clock::System.now());
-        let changing = ["METER", "IDEM", "AUDIT"].map(|family| format!("TENANT#{id}#{family}"));
+        let changing = ["METER", "IDEM", "AUDIT", "SEARCH"].map(|family| format!("TENANT#{id}#{family}"));
         // A record of the last minute of today may be written tomorrow.
         let partitions = partitions(id, collections, (made, now.plus_s(24 * 3600)));
         Ok(Way { id, from, to, partitions, changing: changing.into() })

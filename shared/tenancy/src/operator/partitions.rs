@@ -11,6 +11,7 @@ use crate::{
     aws::store_problem,
     clock::Moment,
     key::{Family, IDEMPOTENCY_SHARDS, Shelf},
+    search::parts,
     tenant::TenantId,
 };
 
@@ -27,6 +28,7 @@ pub(super) fn partitions(
     keys.extend(Shelf::OTHERS.iter().map(|shelf| Family::Shelf(shelf).of(tenant)));
     keys.push(Family::Meter.of(tenant));
     keys.extend((0..IDEMPOTENCY_SHARDS).map(|shard| Family::Idempotency(shard).of(tenant)));
+    keys.extend(parts().map(|part| Family::Search(part).of(tenant)));
     let mut day = first;
     while day.day() <= last.day() {
         keys.push(Family::Audit(&day.day()).of(tenant));

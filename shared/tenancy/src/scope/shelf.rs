@@ -20,9 +20,6 @@ use crate::{
 pub const PAGE_MAX: u32 = 100;
 /// Documents in one batch. Source: BatchGetItem's own limit.
 pub const BATCH_MAX: usize = 100;
-/// Turns of a batch whose keys are not all answered.
-const BATCH_ATTEMPTS_MAX: u32 = 6;
-
 type Item = HashMap<String, AttributeValue>;
 
 /// A shelf of one tenant, and what one of its documents is called.
@@ -69,35 +66,12 @@ impl OnShelf<'_> {
         let mut asked: Vec<ItemId> = ids.iter().filter(|id| !found.contains_key(*id)).cloned().collect();
         asked.sort();
         asked.dedup();
-        for item in self.batch(asked.iter().map(|id| self.key(id)).collect()).await? {
+        let keys = asked.iter().map(|id| self.key(id)).collect();
+        for item in self.room.read_batch(KeysAndAttributes::builder().consistent_read(true), keys).await? {
             let raw = Raw::read(&item)?;
             found.insert(raw.id.clone(), Some(raw));
         }
         Ok(ids.iter().map(|id| found.get(id).cloned().flatten()).collect())
-    }
-
-    /// Asks until every key is answered: DynamoDB may answer some and leave the others to be asked again.
-    async fn batch(&self, mut keys: Vec<Item>) -> Result<Vec<Item>, Problem> {
-        const DOING: &str = "reading records";
-        let table = &*self.room.table;
-        let mut items = Vec::with_capacity(keys.len());
-        for attempt in 0..BATCH_ATTEMPTS_MAX {
-            if keys.is_empty() {
-                return Ok(items);
-            }
-            if attempt > 0 {
-                let pause_ms = 10_u64.saturating_mul(1 << attempt);
-                tokio::time::sleep(std::time::Duration::from_millis(pause_ms)).await;
-            }
-            let asked = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-            let asked = asked.map_err(|err| Problem::internal(DOING, err))?;
-            let request = self.room.store.client.batch_get_item().request_items(table, asked);
-            let reply = request.send().await.map_err(|err| store_problem(DOING, err))?;
-            items.extend(reply.responses.unwrap_or_default().remove(table).unwrap_or_default());
-            let left = reply.unprocessed_keys.unwrap_or_default().remove(table);
-            keys = left.map(|left| left.keys).unwrap_or_default();
-        }
-        if keys.is_empty() { Ok(items) } else { Err(Problem::Unavailable { doing: DOING, source: None }) }
     }
 
     /// A page of the shelf, in the order that is asked for.
@@ -156,7 +130,7 @@ impl OnShelf<'_> {
     /// Stages a new document.
     pub(crate) fn create(&self, id: ItemId, prepared: Prepared) -> Result<Raw, Problem> {
         let now = self.room.clock.now().rfc3339();
-        let raw = Raw { id, version: 1, created: now.clone(), updated: now, prepared };
+        let raw = Raw { id, version: 1, created: now.clone(), updated: now, listed: false, prepared };
         self.room.staged().create(self.shelf, raw.clone())?;
         Ok(raw)
     }

@@ -8,7 +8,8 @@ fn raw(id: &str, version: u64, document: &str) -> Raw {
         version,
         created: time.clone(),
         updated: time,
-        prepared: Prepared { document: document.to_owned(), indexed: Vec::new() },
+        listed: false,
+        prepared: Prepared { document: document.to_owned(), ..Prepared::default() },
     }
 }
 
@@ -49,7 +50,12 @@ fn however_often_a_record_changes_it_is_one_write_and_one_version_up() {
     let writes: Vec<_> = staged.close().into_values().collect();
     assert_eq!(
         writes,
-        [Write { version_before: Some(4), bytes_before: 5, change: Change::Put(raw("a", 5, "12")) }]
+        [Write {
+            version_before: Some(4),
+            bytes_before: 5,
+            listed_before: false,
+            change: Change::Put(raw("a", 5, "12"))
+        }]
     );
 }
 
@@ -61,13 +67,14 @@ fn a_record_that_was_made_and_ended_in_one_call_was_never_there() {
     assert!(staged.find(&notes(), &new.id).unwrap().is_some());
     staged.delete(&notes(), &new).unwrap();
     assert_eq!(staged.find(&notes(), &new.id), None);
-    let kept = Write { version_before: None, bytes_before: 0, change: Change::Keep };
+    let kept = Write { version_before: None, bytes_before: 0, listed_before: false, change: Change::Keep };
     assert_eq!(staged.close().into_values().collect::<Vec<_>>(), [kept]);
 
     let mut staged = Staged::default();
     staged.delete(&notes(), &new).unwrap();
     assert_eq!(staged.find(&notes(), &new.id), Some(None));
-    let ended = Write { version_before: Some(1), bytes_before: 2, change: Change::Delete };
+    let ended =
+        Write { version_before: Some(1), bytes_before: 2, listed_before: false, change: Change::Delete };
     assert_eq!(staged.close().into_values().collect::<Vec<_>>(), [ended]);
 }
 
@@ -119,8 +126,13 @@ fn what_a_transaction_read_stays_a_condition_until_it_is_written() {
     staged.replace(&notes(), &raw("a", 7, "1234"), raw("a", 0, "12")).unwrap();
     staged.rely(&notes(), &id("a"), Some(&raw("a", 8, "12"))).unwrap();
     let writes: Vec<_> = staged.close().into_values().collect();
-    let put = Write { version_before: Some(7), bytes_before: 4, change: Change::Put(raw("a", 8, "12")) };
-    let kept = Write { version_before: None, bytes_before: 0, change: Change::Keep };
+    let put = Write {
+        version_before: Some(7),
+        bytes_before: 4,
+        listed_before: false,
+        change: Change::Put(raw("a", 8, "12")),
+    };
+    let kept = Write { version_before: None, bytes_before: 0, listed_before: false, change: Change::Keep };
     assert_eq!(writes, [put, kept]);
 }
 
