@@ -14,7 +14,10 @@ use insula_tenancy::{
 use tokio::net::TcpListener;
 
 use crate::{
-    aws::{Aws, Credentials, Invoke, Invoked, Sessions, sessions::NewSession},
+    aws::{
+        Aws, Credentials, Invoke, Invoked, Sessions,
+        sessions::{NewSession, WHILE_IT_RUNS_S},
+    },
     demo::DemoTenant,
     gateway::Gateway,
     hands::Hands,
@@ -25,8 +28,6 @@ use crate::{
 
 /// The principal that the operator's role trusts on the laptop.
 const OPERATOR: &str = "arn:aws:iam::000000000000:role/laptop-operator";
-/// How long the credentials last that a function starts with.
-const FUNCTION_SESSION_S: i64 = 12 * 3600;
 
 /// How to start.
 #[derive(Debug, Clone)]
@@ -292,7 +293,7 @@ fn session(
         name: found.name.clone(),
         tags,
         policy: None,
-        ttl_s: FUNCTION_SESSION_S,
+        ttl_s: WHILE_IT_RUNS_S,
     };
     sessions.issue(new).map_err(|err| failed("a session")(&err))
 }

@@ -63,6 +63,12 @@ impl std::fmt::Display for NoRandomness {
 
 impl std::error::Error for NoRandomness {}
 
+/// As long as this AWS runs. Sessions are in memory alone, so none outlives it.
+///
+/// Lambda replaces an instance before the credentials in its environment end, so a function never sees them end. An
+/// instance here is as old as the laptop's process, and has credentials that are good as long.
+pub const WHILE_IT_RUNS_S: i64 = i64::MAX;
+
 /// A session to begin.
 #[derive(Debug, Default)]
 pub struct NewSession {

@@ -1,4 +1,10 @@
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, UNIX_EPOCH},
+};
 
 use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningSettings, sign},
@@ -8,7 +14,7 @@ use http::{HeaderName, HeaderValue, Request, request::Parts};
 use insula_tenancy::Clock;
 
 use super::{
-    super::sessions::{Credentials, NewSession},
+    super::sessions::{Credentials, NewSession, WHILE_IT_RUNS_S},
     *,
 };
 
@@ -194,6 +200,22 @@ fn what_decides_must_be_signed() {
         twice.headers.append(HeaderName::try_from(name).unwrap(), HeaderValue::from_static("second"));
         assert!(verify(&twice, BODY, &sessions, REGION).is_err(), "{name} twice");
     }
+}
+
+#[test]
+fn a_functions_session_is_good_after_a_month_and_a_tenants_is_gone() {
+    let micros = Arc::new(AtomicI64::new(NOW_S * 1_000_000));
+    let sessions = Sessions::new(Clock::Fixed(Arc::clone(&micros)));
+    let issue = |ttl_s| sessions.issue(NewSession { ttl_s, ..NewSession::default() }).unwrap();
+    let (function, tenant) = (issue(WHILE_IT_RUNS_S), issue(900));
+    let verified = |credentials, at_s| verify(&signed(credentials, at_s, REGION), BODY, &sessions, REGION);
+    assert!(verified(&function, NOW_S).is_ok() && verified(&tenant, NOW_S).is_ok());
+    let later_s = NOW_S + 30 * 24 * 3600;
+    micros.store(later_s * 1_000_000, Ordering::Relaxed);
+    // A new session sweeps those that have ended.
+    issue(900);
+    assert!(verified(&function, later_s).is_ok());
+    assert_eq!(verified(&tenant, later_s).unwrap_err(), Unsigned::UnknownToken);
 }
 
 #[test]
