@@ -5,6 +5,7 @@ mod parameters;
 mod raw;
 #[cfg(test)]
 pub(crate) mod tests;
+mod watch;
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -129,7 +130,7 @@ impl<'a> Event<'a> {
             EventKind::V2 => self.raw.request_context.http.as_ref().map(|http| &http.method),
         };
         let method = method.and_then(|method| Method::from_bytes(method.0.as_bytes()).ok());
-        let route = self.route()?;
+        let route = self.route(path)?;
         let (authorizer, jwt_claims) = self.authorizer()?;
         let (bearer, bearer_denial) = match headers.authorization {
             None => (None, None),
@@ -144,7 +145,7 @@ impl<'a> Event<'a> {
             event: self.kind,
             domain_name: owned(&context.domain_name),
             api_id: owned(&context.api_id),
-            path_tenant: self.path_tenant(route)?,
+            path_tenant: self.path_tenant(&route)?,
             authorizer,
             jwt_claims,
             lambda_tenant: lambda_tenant.map(str::to_owned),
@@ -154,7 +155,7 @@ impl<'a> Event<'a> {
             evidence,
             bearer_denial,
             method: method.ok_or(Refusal::Malformed("the method is none of HTTP's grammar"))?,
-            route: route.to_owned(),
+            route: route.into_owned(),
             path: path.to_owned(),
             request_id: owned(&context.request_id),
             origin: headers.origin.map(str::to_owned),
@@ -218,7 +219,7 @@ impl<'a> Event<'a> {
     }
 
     /// The path template: API Gateway chose it by its own routes, where a path is what the client wrote.
-    fn route(&self) -> Result<&str, Refusal> {
+    fn route(&self, path: &str) -> Result<Cow<'_, str>, Refusal> {
         let context = &self.raw.request_context;
         let (outer, inner) = match self.kind {
             EventKind::V1 => (&self.raw.resource, &context.resource_path),
@@ -228,10 +229,11 @@ impl<'a> Event<'a> {
             (Some(outer), Some(inner)) if outer != inner => {
                 Err(Refusal::Malformed("the event names two routes"))
             }
+            (Some(_), _) if self.is_watched() => self.watched_route(path).map(Cow::Owned),
             (Some(route), _) if self.kind == EventKind::V2 => {
-                Ok(route.0.split_once(' ').map_or(&*route.0, |(_, template)| template))
+                Ok(route.0.split_once(' ').map_or(&*route.0, |(_, template)| template).into())
             }
-            (Some(route), _) => Ok(&route.0),
+            (Some(route), _) => Ok((*route.0).into()),
             (None, _) => Err(Refusal::Malformed("the event names no route")),
         }
     }

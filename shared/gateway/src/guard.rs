@@ -23,6 +23,10 @@ pub(crate) enum Cut {
 pub(crate) fn deadline(context: &Context) -> Instant {
     // `elapsed` of a moment to come is an error that says how far off it is.
     let left = match context.deadline().elapsed() {
+        // `cargo lambda watch` says how long where Lambda says until when: a deadline within minutes of 1970 is a time left.
+        Ok(_) if u128::from(context.deadline) <= LONGEST.as_millis() => {
+            Duration::from_millis(context.deadline)
+        }
         Ok(_) => Duration::ZERO,
         Err(ahead) => ahead.duration().min(LONGEST),
     };

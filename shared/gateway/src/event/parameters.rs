@@ -16,7 +16,8 @@ pub(crate) type Parameters = BTreeMap<String, String>;
 impl Event<'_> {
     /// What the variables of the route stand for, but for `tenant`, which is evidence and no handler's business.
     ///
-    /// A REST API hands them on as they were sent; an HTTP API decodes the path before it looks for a route.
+    /// A REST API and `cargo lambda watch` hand them on as they were sent; an HTTP API decodes the path before it looks
+    /// for a route.
     ///
     /// # Errors
     /// [`Refusal`] for a variable that the event lacks, and for one that is no percent-encoded plain text.
@@ -33,8 +34,8 @@ impl Event<'_> {
                 return Err(Refusal::Target("path"));
             }
             let value = match self.kind {
-                EventKind::V1 => decoded(&value.0),
-                EventKind::V2 => plain(value.owned()),
+                EventKind::V2 if !self.is_watched() => plain(value.owned()),
+                EventKind::V1 | EventKind::V2 => decoded(&value.0),
             };
             let value = value.ok_or(Refusal::Malformed("the path is no percent-encoded plain text"))?;
             parameters.insert(name.to_owned(), value);

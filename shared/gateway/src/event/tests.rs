@@ -1,6 +1,7 @@
 mod hostile;
 mod parameters;
 mod properties;
+mod watch;
 
 use std::time::SystemTime;
 
