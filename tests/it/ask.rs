@@ -236,6 +236,19 @@ pub(crate) fn kms(stack: &Stack, credentials: Credentials) -> aws_sdk_kms::Clien
     )
 }
 
+/// STS, asked with these credentials.
+pub(crate) fn sts(stack: &Stack, credentials: Credentials) -> aws_sdk_sts::Client {
+    aws_sdk_sts::Client::from_conf(
+        aws_sdk_sts::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(stack.local.stack.region.clone()))
+            .endpoint_url(stack.local.aws.endpoint())
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .credentials_provider(credentials)
+            .build(),
+    )
+}
+
 /// DynamoDB as a session of one tenant meets it.
 pub(crate) fn tenant_store(stack: &Stack, tenant: &str) -> aws_sdk_dynamodb::Client {
     store(stack, credentials(stack, "TenantRole", &[("tenant", tenant)]))

@@ -43,7 +43,7 @@ impl Form {
     pub(crate) fn of(edge: Edge) -> [Self; 2] {
         match edge {
             Edge::Rest => [Self::Host, Self::Path],
-            Edge::Http => [Self::Universal, Self::Path],
+            Edge::Http | Edge::None => [Self::Universal, Self::Path],
         }
     }
 

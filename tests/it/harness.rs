@@ -39,6 +39,7 @@ pub(crate) fn options(edge: Edge) -> Options {
         data: None,
         tenants: read_tenants(DEMO).unwrap(),
         edge,
+        watch: None,
         isolation: false,
         overrides: BTreeMap::new(),
         log: |_function, _line| {},

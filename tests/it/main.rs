@@ -26,4 +26,5 @@ mod search;
 mod secrets;
 mod tidy;
 mod walls;
+mod watch;
 mod wire;

@@ -18,7 +18,7 @@ use insula_tenancy::Tier;
 use serde_json::json;
 
 use crate::{
-    ask::{Own, credentials, data_table, kms, post_with, store, tenant_id, tenant_store, text, verdict},
+    ask::{Own, credentials, data_table, kms, post_with, store, sts, tenant_id, tenant_store, text, verdict},
     harness::{Stack, json_of, options, root, stack, start, tool_call},
 };
 
@@ -215,24 +215,12 @@ async fn no_function_has_a_right_to_data_of_its_own() {
     assert_eq!(get(&tenant_store(stack, own.as_str()), table, key).await, OK);
 }
 
-fn sts(stack: &Stack, role: &str) -> aws_sdk_sts::Client {
-    aws_sdk_sts::Client::from_conf(
-        aws_sdk_sts::Config::builder()
-            .behavior_version(aws_sdk_sts::config::BehaviorVersion::latest())
-            .region(aws_sdk_sts::config::Region::new(stack.local.stack.region.clone()))
-            .endpoint_url(stack.local.aws.endpoint())
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .credentials_provider(credentials(stack, role, &[]))
-            .build(),
-    )
-}
-
 async fn assume(stack: &Stack, as_role: &str, tags: &[(&str, &str)], transitive: Option<&str>) -> String {
     let roles = &stack.local.stack.roles;
     let arn = &roles.iter().find(|role| role.name.ends_with("TenantRole")).unwrap().arn;
     let tags = tags.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build().unwrap());
     let tags: Vec<_> = tags.collect();
-    let reply = sts(stack, as_role)
+    let reply = sts(stack, credentials(stack, as_role, &[]))
         .assume_role()
         .role_arn(arn)
         .role_session_name("walls")

@@ -63,6 +63,7 @@ fn options(own_host: &str) -> Result<Options, Failure> {
         data: None,
         tenants,
         edge: Edge::Rest,
+        watch: None,
         isolation: false,
         log: |function, line| drop(writeln!(io::stderr(), "{function} {line}")),
     })

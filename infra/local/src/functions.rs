@@ -46,21 +46,29 @@ impl fmt::Display for BuildError {
 
 impl std::error::Error for BuildError {}
 
+/// Where cargo puts what it builds with the profile of this very program.
+///
+/// # Errors
+/// The system does not say where this program is.
+pub fn own_folder() -> Result<PathBuf, BuildError> {
+    let exe = env::current_exe().map_err(|err| BuildError(format!("where this program is: {err}")))?;
+    let folder = exe.parent().unwrap_or(Path::new("/"));
+    // Cargo keeps test binaries one folder below the others.
+    let above = folder.parent().filter(|_| folder.ends_with("deps"));
+    Ok(above.unwrap_or(folder).to_owned())
+}
+
 /// Builds every function of the workspace at `root` with the profile of this very program, and says where the
 /// binaries are. Blocks until cargo ends.
 ///
 /// # Errors
 /// Code that does not build, of which cargo has written to stderr; a program that cargo did not build.
 pub fn build_functions(root: &Path) -> Result<PathBuf, BuildError> {
-    let exe = env::current_exe().map_err(|err| BuildError(format!("where this program is: {err}")))?;
-    let mut folder = exe.parent();
-    // Cargo keeps test binaries one folder below the others.
-    if folder.is_some_and(|folder| folder.ends_with("deps")) {
-        folder = folder.and_then(Path::parent);
-    }
-    let place = folder.and_then(|folder| Some((folder, folder.parent()?, folder.file_name()?)));
-    let (bin_dir, target_dir, profile) =
-        place.ok_or_else(|| BuildError(format!("{} is not in a target folder of cargo", exe.display())))?;
+    let bin_dir = own_folder()?;
+    let (target_dir, profile) = bin_dir
+        .parent()
+        .zip(bin_dir.file_name())
+        .ok_or_else(|| BuildError(format!("{} is not in a target folder of cargo", bin_dir.display())))?;
     // The folder of the profile `dev` alone has another name than its profile.
     let profile = if profile == "debug" { "dev".as_ref() } else { profile };
     let mut cargo = Command::new("cargo");
@@ -71,7 +79,7 @@ pub fn build_functions(root: &Path) -> Result<PathBuf, BuildError> {
     }
     let status = cargo.status().map_err(|err| BuildError(format!("cargo: {err}")))?;
     if status.success() {
-        Ok(bin_dir.to_owned())
+        Ok(bin_dir)
     } else {
         Err(BuildError("the functions do not build; cargo says why above".to_owned()))
     }

@@ -31,6 +31,7 @@ use tokio::task::JoinHandle;
 use self::state::State;
 
 pub use self::key::KeyError;
+pub(crate) use self::key::write_private;
 pub use self::mint::{Mint, MintError, Minted};
 pub use self::options::{Alg, Clock, Options, PredefinedClient, User};
 

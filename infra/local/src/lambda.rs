@@ -256,7 +256,8 @@ impl Lambda {
         }
     }
 
-    /// Starts instances until `count` of the function (of the tenant, when it is isolated) wait for work.
+    /// Starts instances until `count` of the function (of the tenant, when it is isolated) wait for work. For functions
+    /// that `cargo lambda watch` runs, waits until it is there and the function has answered.
     ///
     /// # Errors
     /// [`StartError::Refused`] as for a call, [`StartError::Init`] when an instance ends early.
@@ -269,7 +270,10 @@ impl Lambda {
         let function = self.admit(function, tenant).map_err(StartError::Refused)?;
         match &self.backend {
             Backend::Instances(pool) => pool.prewarm(function, tenant, count).await,
-            Backend::Remote(_) => Ok(()),
+            Backend::Remote(remote) => {
+                remote.wait_for(function).await;
+                Ok(())
+            }
         }
     }
 
@@ -332,6 +336,15 @@ pub(crate) fn trace_id() -> String {
     let random = Uuid::new_v4().simple().to_string();
     let (root, _) = random.split_at_checked(24).unwrap_or_default();
     format!("Root=1-{seconds:08x}-{root};Sampled=0")
+}
+
+/// What Lambda would give to each function, by its binary: every variable but `AWS_LAMBDA_RUNTIME_API`.
+pub(crate) fn environments(stack: &Stack, config: &Config) -> BTreeMap<String, BTreeMap<String, String>> {
+    let of = |each: &Function| {
+        let program = config.bin_dir.join(&each.binary);
+        (each.binary.clone(), environment::of(each, config, &stack.region, &program))
+    };
+    stack.functions.iter().map(of).collect()
 }
 
 fn functions(stack: &Stack) -> BTreeMap<String, Arc<Function>> {

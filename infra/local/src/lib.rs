@@ -14,6 +14,6 @@ mod local;
 pub mod template;
 
 pub use demo::{DEMO, DemoError, DemoTenant, DemoUser, read_tenants};
-pub use functions::{BuildError, build_functions};
+pub use functions::{BuildError, build_functions, own_folder};
 pub use hands::{Hands, Left};
-pub use local::{Edge, Local, Options, StartError};
+pub use local::{Edge, Local, Options, StartError, Watch};

@@ -1,9 +1,12 @@
 //! The whole stack in one process tree, started and stopped in order.
 
+mod options;
+mod watch;
+
 use std::{
     collections::BTreeMap,
     fmt,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, OnceLock},
 };
 
@@ -26,40 +29,8 @@ use crate::{
     template::Stack,
 };
 
-/// The principal that the operator's role trusts on the laptop.
-const OPERATOR: &str = "arn:aws:iam::000000000000:role/laptop-operator";
-
-/// How to start.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The folder of `template.yaml`.
-    pub root: PathBuf,
-    /// The folder of the function binaries.
-    pub bin_dir: PathBuf,
-    /// The gateway's port, and the identity provider's is the next; 0 lets the system choose both.
-    pub port: u16,
-    /// Where data, keys and secrets are kept; in memory without it.
-    pub data: Option<PathBuf>,
-    /// Who is there from the start.
-    pub tenants: Vec<DemoTenant>,
-    /// Which of the two edges.
-    pub edge: Edge,
-    /// Lambda's tenant isolation mode.
-    pub isolation: bool,
-    /// Another binary for a function, by its logical id in the template.
-    pub overrides: BTreeMap<String, PathBuf>,
-    /// Where the functions' log lines go: function, line.
-    pub log: fn(&str, &str),
-}
-
-/// API Gateway's two products.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Edge {
-    /// REST API.
-    Rest,
-    /// HTTP API.
-    Http,
-}
+pub use options::{Edge, Options};
+pub use watch::Watch;
 
 /// Everything, running.
 #[derive(Debug)]
@@ -82,7 +53,8 @@ pub struct Local {
     pub keeper: Operator,
     /// The gateway's port.
     pub port: u16,
-    gateway: Gateway,
+    gateway: Option<Gateway>,
+    watch: Option<Watch>,
 }
 
 /// Why it did not start: one line that says what to do about it.
@@ -102,20 +74,27 @@ fn failed(what: &str) -> impl Fn(&dyn fmt::Display) -> StartError {
 }
 
 impl Local {
-    /// Starts everything, the tenants too, and returns when calls are served.
+    /// Starts everything, the tenants too, and returns when calls are served; those of a `cargo lambda watch` after
+    /// [`Local::warm`].
     ///
     /// # Errors
     /// A port that is taken, a folder that can't be written, a template that does not resolve, a function that ends
-    /// in its init.
+    /// in its init, isolation without a Lambda that has it.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let data = options.data.as_deref();
         if let Some(folder) = data {
             prepare(folder)?;
         }
-        let gateway_listener = bind(options.port).await?;
-        let port = local_port(&gateway_listener)?;
+        if options.isolation && (options.watch.is_some() || options.edge == Edge::None) {
+            return Err(StartError("isolation mode: `cargo lambda watch` has none".to_owned()));
+        }
+        let gateway_listener = match options.edge {
+            Edge::Rest | Edge::Http => Some(bind(options.port).await?),
+            Edge::None => None,
+        };
+        let port = gateway_listener.as_ref().map_or(Ok(options.port), local_port)?;
         let idp = start_idp(&options, port).await?;
-        let stack = Stack::load(&options.root, &parameters(&options, port, idp.issuer()))
+        let stack = Stack::load(&options.root, &options.parameters(port, idp.issuer()))
             .map_err(|err| failed("the template")(&err))?;
         let stack = Arc::new(stack);
         let sessions = Arc::new(Sessions::new(Clock::System));
@@ -131,18 +110,40 @@ impl Local {
         let mover = open_operator("MoverRole", &stack, &sessions, &aws).await?;
         let keeper = open_operator("KeeperRole", &stack, &sessions, &aws).await?;
         seed(&operator, &options.tenants, &idp).await?;
-        if !options.isolation {
-            warm(&running, &stack).await?;
+        let mut local = Self {
+            stack,
+            aws,
+            sessions,
+            lambda: running,
+            idp,
+            operator,
+            mover,
+            keeper,
+            port,
+            gateway: None,
+            watch: options.watch,
+        };
+        if !options.isolation && local.watch.is_none() {
+            local.warm().await?;
         }
-        let gateway = Gateway::start(
-            gateway_listener,
-            Arc::clone(&stack),
-            Arc::clone(&running),
-            "localhost".to_owned(),
-        )
-        .await
-        .map_err(|err| failed("the gateway")(&err))?;
-        Ok(Self { stack, aws, sessions, lambda: running, idp, operator, mover, keeper, port, gateway })
+        if let Some(listener) = gateway_listener {
+            let (stack, lambda) = (Arc::clone(&local.stack), Arc::clone(&local.lambda));
+            let started = Gateway::start(listener, stack, lambda, "localhost".to_owned()).await;
+            local.gateway = Some(started.map_err(|err| failed("the gateway")(&err))?);
+        }
+        Ok(local)
+    }
+
+    /// Waits until an instance of each function is there, so that the first call is no cold start.
+    ///
+    /// # Errors
+    /// A function that ends in its init.
+    pub async fn warm(&self) -> Result<(), StartError> {
+        for function in &self.stack.functions {
+            let warmed = self.lambda.prewarm(&function.name, None, 1).await;
+            warmed.map_err(|err| failed(&format!("the function {}", function.name))(&err))?;
+        }
+        Ok(())
     }
 
     /// Credentials of a role of the template, by the role's name or the end of it, as a function would have them.
@@ -173,8 +174,13 @@ impl Local {
 
     /// Ends everything, the functions' processes first.
     pub async fn stop(self) {
-        self.gateway.stop().await;
+        if let Some(gateway) = self.gateway {
+            gateway.stop().await;
+        }
         self.lambda.stop().await;
+        if let Some(watch) = self.watch {
+            watch.forget();
+        }
         self.aws.stop();
         self.idp.stop().await;
     }
@@ -202,7 +208,7 @@ async fn start_idp(options: &Options, gateway_port: u16) -> Result<Idp, StartErr
         users: options.tenants.iter().flat_map(DemoTenant::sign_ins).collect(),
         scopes: insula_tools::SCOPES.iter().map(|&scope| scope.to_owned()).collect(),
         default_alg: match options.edge {
-            Edge::Rest => Alg::Es256,
+            Edge::Rest | Edge::None => Alg::Es256,
             // API Gateway's own authorizer reads RSA alone.
             Edge::Http => Alg::Rs256,
         },
@@ -214,32 +220,6 @@ async fn start_idp(options: &Options, gateway_port: u16) -> Result<Idp, StartErr
         clock: idp::Clock::System,
     };
     Idp::start(listener, idp_options).await.map_err(|err| failed("the identity provider")(&err))
-}
-
-/// The template's parameters on the laptop: the deployment's, with `localhost` for a domain.
-fn parameters(options: &Options, port: u16, issuer: &str) -> BTreeMap<String, String> {
-    let edge = match options.edge {
-        Edge::Rest => "rest",
-        Edge::Http => "http",
-    };
-    let mut parameters = BTreeMap::from(
-        [
-            ("Environment", "laptop"),
-            ("Edge", edge),
-            ("BaseDomain", "localhost"),
-            ("TenantIsolation", if options.isolation { "on" } else { "off" }),
-            ("Issuer", issuer),
-            ("OperatorPrincipal", OPERATOR),
-            ("Collections", "documents"),
-            ("CertificateArn", "arn:aws:acm:eu-central-1:000000000000:certificate/laptop"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned())),
-    );
-    parameters.insert("PublicPort".to_owned(), port.to_string());
-    if options.edge == Edge::Http {
-        parameters.insert("Audiences".to_owned(), format!("http://localhost:{port}/mcp"));
-    }
-    parameters
 }
 
 fn invoke(lambda: Arc<OnceLock<Arc<Lambda>>>) -> Invoke {
@@ -260,11 +240,15 @@ async fn start_lambda(
     aws: &Aws,
 ) -> Result<Lambda, StartError> {
     let (stack_of_roles, sessions) = (Arc::clone(stack), Arc::clone(sessions));
+    let extra_environment = match options.edge {
+        Edge::Rest | Edge::Http => BTreeMap::new(),
+        Edge::None => BTreeMap::from([("EDGE".to_owned(), "watch".to_owned())]),
+    };
     let config = lambda::Config {
         bin_dir: options.bin_dir.clone(),
         endpoint_url: aws.endpoint(),
         overrides: options.overrides.clone(),
-        extra_environment: BTreeMap::new(),
+        extra_environment,
         instances_max: 4,
         credentials: Arc::new(move |role_arn| {
             // A role that is not there signs with nothing that is known, and is refused.
@@ -277,7 +261,12 @@ async fn start_lambda(
         }),
         log: Arc::new(options.log),
     };
-    Lambda::start(stack, config).await.map_err(|err| failed("the functions")(&err))
+    match &options.watch {
+        None => Lambda::start(stack, config).await.map_err(|err| failed("the functions")(&err)),
+        Some(watch) => {
+            watch.lambda(stack, &config).map_err(|err| failed(&watch.script.display().to_string())(&err))
+        }
+    }
 }
 
 fn session(
@@ -362,15 +351,4 @@ fn kept(made: Result<(), Problem>) -> Result<(), StartError> {
             Err(StartError(format!("the demo tenants: {problem}: {cause}")))
         }
     }
-}
-
-/// One instance of each function, so that the first call is no cold start.
-async fn warm(lambda: &Lambda, stack: &Stack) -> Result<(), StartError> {
-    for function in &stack.functions {
-        lambda
-            .prewarm(&function.name, None, 1)
-            .await
-            .map_err(|err| failed(&format!("the function {}", function.name))(&err))?;
-    }
-    Ok(())
 }

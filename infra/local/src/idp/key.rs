@@ -222,7 +222,7 @@ pub(super) fn read_private(file: &Path) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// Replaces the file at once, for its owner only.
-pub(super) fn write_private(file: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_private(file: &Path, bytes: &[u8]) -> io::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let new = file.with_extension("new");

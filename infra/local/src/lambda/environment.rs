@@ -9,12 +9,11 @@ use crate::template::Function;
 /// What an OS-only runtime has.
 const PATH: &str = "/usr/local/bin:/usr/bin/:/bin:/opt/bin";
 
-/// Every variable of a new instance: the template's, then Lambda's own, then the tests'.
+/// Every variable of a new instance but `AWS_LAMBDA_RUNTIME_API`: the template's, then Lambda's own, then the extra ones.
 pub(super) fn of(
     function: &Function,
     config: &Config,
     region: &str,
-    runtime_api: &str,
     program: &Path,
 ) -> BTreeMap<String, String> {
     let credentials = (config.credentials)(&function.role_arn);
@@ -25,7 +24,6 @@ pub(super) fn of(
         ("TZ", ":UTC".to_owned()),
         ("_HANDLER", "bootstrap".to_owned()),
         ("LAMBDA_TASK_ROOT", root),
-        ("AWS_LAMBDA_RUNTIME_API", runtime_api.to_owned()),
         ("AWS_LAMBDA_FUNCTION_NAME", function.name.clone()),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", function.memory_mib.to_string()),

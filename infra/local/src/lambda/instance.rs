@@ -78,10 +78,11 @@ fn spawn(pool: &Pool, id: Uuid, function: &Function) -> io::Result<Child> {
         Some(program) => program.clone(),
         None => pool.config.bin_dir.join(&function.binary),
     };
-    let variables = environment::of(function, &pool.config, &pool.region, &pool.runtime_api(id), &program);
+    let variables = environment::of(function, &pool.config, &pool.region, &program);
     Command::new(&program)
         .env_clear()
         .envs(variables)
+        .env("AWS_LAMBDA_RUNTIME_API", pool.runtime_api(id))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -1,5 +1,7 @@
 //! Functions that somebody else runs: `cargo lambda watch`.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -11,6 +13,9 @@ use hyper_util::rt::TokioExecutor;
 use crate::lambda::{Invocation, InvokeError, Invoked};
 use crate::template::Function;
 
+/// How often is asked whether somebody runs the functions by now.
+const PAUSE: Duration = Duration::from_millis(250);
+
 /// An HTTP invoke endpoint.
 pub(super) struct Remote {
     base: String,
@@ -21,6 +26,19 @@ impl Remote {
     pub(super) fn new(base: &str) -> Self {
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { base: base.trim_end_matches('/').to_owned(), client }
+    }
+
+    /// Returns when the function has answered. What it is sent is no event of any kind, so an error is its answer.
+    pub(super) async fn wait_for(&self, function: &Function) {
+        let nothing = Invocation {
+            function: function.name.clone(),
+            tenant: None,
+            trace_id: None,
+            payload: Bytes::from_static(b"{}"),
+        };
+        while self.invoke(function, nothing.clone()).await.is_err() {
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     pub(super) async fn invoke(
