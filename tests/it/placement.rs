@@ -55,16 +55,17 @@ async fn a_tenant_is_moved_to_its_own_table_and_back_with_all_that_it_has() {
     let first = own.post(stack, &key, &create).await;
     note(&own, stack, "one").await;
     let there = moved(stack, &own.id, Placement::Dedicated).await.unwrap();
-    // Two notes, the month, the storage row, an idempotency record, two audit records, the seat of who called.
-    assert_eq!(there.sum.map(|sum| sum.items), Some(8));
-    assert_eq!(there.removed, 8);
+    // Two notes and their two rows of news for the index, the month, the storage row, an idempotency record, two audit
+    // records, the seat of who called.
+    assert_eq!(there.sum.map(|sum| sum.items), Some(10));
+    assert_eq!(there.removed, 10);
     assert_eq!(titles(&own, stack).await, ["keyed", "one"]);
     assert_eq!(own.post(stack, &key, &create).await.body(), first.body(), "its key is still known");
     note(&own, stack, "two").await;
     assert_eq!(own.notes(stack).await, 0, "nothing of it is in the table of all");
     // The listing and the note there were charged to the same month.
     let back = moved(stack, &own.id, Placement::Pooled).await.unwrap();
-    assert_eq!(back.sum.map(|sum| sum.items), Some(11));
+    assert_eq!(back.sum.map(|sum| sum.items), Some(14));
     assert_eq!(titles(&own, stack).await, ["keyed", "one", "two"]);
     assert_eq!((own.notes(stack).await, own.meter(stack).await.0), (3, 5));
     assert_eq!(moved(stack, &own.id, Placement::Pooled).await.unwrap(), Moved { sum: None, removed: 0 });
