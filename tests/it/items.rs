@@ -93,7 +93,7 @@ async fn a_version_that_was_not_seen_changes_nothing() {
     let path = format!("notes/items/{id}");
     for (method, header, status) in [
         (Method::PUT, Some("\"2\""), 409),
-        (Method::PUT, None, 400),
+        (Method::PUT, None, 428),
         (Method::PUT, Some("*"), 400),
         (Method::PATCH, Some("\"7\""), 409),
         (Method::DELETE, Some("\"0\""), 409),

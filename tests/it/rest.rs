@@ -271,7 +271,7 @@ async fn a_version_that_was_not_seen_is_not_overwritten() {
     let own = token(stack, "amelia", &resource);
     let (card, _) = make(stack, &resource, &own, None).await;
     for (seen, status, code) in [
-        (None, 400, "invalid"),
+        (None, 428, "version_required"),
         (Some("1"), 400, "invalid"),
         (Some("\"2\""), 409, "conflict"),
         (Some("\"1\""), 200, ""),

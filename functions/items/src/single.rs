@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use insula_gateway::rest::{Answer, Ask, Body};
+use insula_gateway::rest::{Answer, Ask};
 use insula_tenancy::{Direction, ItemId, Order, Problem, Query, RECORD_BYTES_MAX, Stored, TenantScope};
 use insula_tools::Collections;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::{
     id,
@@ -65,7 +65,7 @@ pub(crate) async fn create(
     ask: Ask,
 ) -> Result<Answer, Problem> {
     let collection = collections.find(ask.parameter("collection")?)?;
-    let made = scope.items(collection).create(body(&ask)?)?;
+    let made = scope.items(collection).create(ask.value()?)?;
     let (path, version) = (format!("collections/{}/items/{}", collection.name(), made.id), made.version);
     Ok(Answer::created(path, &ItemView::from(made))?.version(version))
 }
@@ -76,7 +76,7 @@ pub(crate) async fn replace(
     ask: Ask,
 ) -> Result<Answer, Problem> {
     let collection = collections.find(ask.parameter("collection")?)?;
-    answer(scope.items(collection).replace(&id(&ask)?, ask.version()?, body(&ask)?).await?)
+    answer(scope.items(collection).replace(&id(&ask)?, ask.version()?, ask.value()?).await?)
 }
 
 /// RFC 7396. Without `If-Match` the patch is for whatever is there: where that changes meanwhile, it is done again.
@@ -92,7 +92,7 @@ pub(crate) async fn patch(
         None => items.rely(&id).await?,
     };
     let seen = ask.if_match.unwrap_or(before.version);
-    answer(items.replace(&id, seen, &merged(before.value, body(&ask)?)).await?)
+    answer(items.replace(&id, seen, &insula_json::merged(before.value, ask.value()?)).await?)
 }
 
 pub(crate) async fn delete(
@@ -110,58 +110,10 @@ fn answer(stored: Stored<Value>) -> Result<Answer, Problem> {
     Ok(Answer::ok(&ItemView::from(stored))?.version(version))
 }
 
-fn body(ask: &Ask) -> Result<&Value, Problem> {
-    match &ask.body {
-        Body::Json(value) => Ok(value),
-        _ => Err(Problem::internal("reading a body", "the endpoint takes JSON")),
-    }
-}
-
-/// A JSON merge patch (RFC 7396 § 2). The reader's limit of depth keeps the recursion short.
-pub(crate) fn merged(target: Value, patch: &Value) -> Value {
-    let Value::Object(patch) = patch else { return patch.clone() };
-    let mut members = match target {
-        Value::Object(members) => members,
-        _ => Map::new(),
-    };
-    for (name, value) in patch {
-        if value.is_null() {
-            members.remove(name);
-        } else {
-            let before = members.remove(name).unwrap_or(Value::Null);
-            members.insert(name.clone(), merged(before, value));
-        }
-    }
-    Value::Object(members)
-}
-
 pub(crate) fn parse(text: &str) -> Result<ItemId, Problem> {
     Ok(text.parse::<ItemId>()?)
 }
 
 fn invalid(detail: &str) -> Problem {
     Problem::Invalid { detail: detail.to_owned() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_merge_patch_is_that_of_the_rfc() {
-        // RFC 7396, appendix A.
-        for (target, patch, result) in [
-            (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
-            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
-            (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
-            (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
-            (json!({"a": {"b": "c"}}), json!({"a": {"b": "d", "c": null}}), json!({"a": {"b": "d"}})),
-            (json!({"a": "b"}), json!(["c"]), json!(["c"])),
-            (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
-            (json!([1, 2]), json!({"a": "b", "c": null}), json!({"a": "b"})),
-            (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
-        ] {
-            assert_eq!(merged(target.clone(), &patch), result, "{target} {patch}");
-        }
-    }
 }

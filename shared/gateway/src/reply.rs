@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use insula_tenancy::{EventKind, Problem};
+use insula_tenancy::{EventKind, Fault, Problem};
 use lambda_http::{
     Body,
     aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayV2httpResponse},
@@ -38,6 +38,9 @@ struct Details<'a> {
     status: u16,
     code: &'a str,
     detail: &'a str,
+    /// Every fault of a document.
+    #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
+    errors: &'a [Fault],
 }
 
 impl Reply {
@@ -59,13 +62,23 @@ impl Reply {
         Self::of_type(status, "text/plain; charset=utf-8", body.into())
     }
 
+    /// A reply of bytes, which are of this media type.
+    #[must_use]
+    pub fn bytes(status: StatusCode, media_type: &'static str, body: Bytes) -> Self {
+        Self::of_type(status, media_type, body)
+    }
+
     /// The reply to a request that a problem ended: RFC 9457, with its challenge and time to retry. It also writes the
     /// problem's cause to the log, so it is called once.
     #[must_use]
     pub fn problem(problem: &Problem) -> Self {
         telemetry::record_problem(problem);
         let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let reply = Self::details(status, problem.code(), &problem.to_string());
+        let errors = match problem {
+            Problem::Faulty { faults, .. } => faults.as_slice(),
+            _ => &[],
+        };
+        let reply = Self::detailed(status, (problem.code(), &problem.to_string()), errors);
         let reply = match problem.challenge() {
             None => reply,
             // A challenge that is no header value is an error in configuration: a plain one still says what to do.
@@ -100,8 +113,13 @@ impl Reply {
     }
 
     pub(crate) fn details(status: StatusCode, code: &str, detail: &str) -> Self {
+        Self::detailed(status, (code, detail), &[])
+    }
+
+    fn detailed(status: StatusCode, (code, detail): (&str, &str), errors: &[Fault]) -> Self {
         let title = status.canonical_reason().unwrap_or_default();
-        let details = Details { type_uri: "about:blank", title, status: status.as_u16(), code, detail };
+        let details =
+            Details { type_uri: "about:blank", title, status: status.as_u16(), code, detail, errors };
         Self::of_type(
             status,
             "application/problem+json",

@@ -43,6 +43,25 @@ pub fn canonical(value: &Value) -> Result<Vec<u8>, serde_json::Error> {
     serde_json::to_vec(&Sorted(value))
 }
 
+/// The value after a JSON merge patch (RFC 7396 § 2). Its recursion is as deep as the patch is.
+#[must_use]
+pub fn merged(target: Value, patch: &Value) -> Value {
+    let Value::Object(patch) = patch else { return patch.clone() };
+    let mut members = match target {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    };
+    for (name, value) in patch {
+        if value.is_null() {
+            members.remove(name);
+        } else {
+            let before = members.remove(name).unwrap_or(Value::Null);
+            members.insert(name.clone(), merged(before, value));
+        }
+    }
+    Value::Object(members)
+}
+
 #[derive(Clone, Copy)]
 struct Strict {
     depth_left: usize,

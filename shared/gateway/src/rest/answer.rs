@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use insula_tenancy::{Effect, Outcome, Problem};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,9 @@ use crate::Reply;
 pub struct Answer {
     status: u16,
     body: Option<Box<RawValue>>,
+    /// Instead of a body of JSON. No answer that is kept for a repetition has them.
+    #[serde(skip)]
+    bytes: Option<(&'static str, Bytes)>,
     version: Option<u64>,
     location: Option<String>,
 }
@@ -26,7 +30,7 @@ impl Answer {
     /// [`Problem::Internal`] for a body that is none of JSON.
     pub fn ok(body: &impl Serialize) -> Result<Self, Problem> {
         let body = to_raw_value(body).map_err(|err| Problem::internal("writing a body", err))?;
-        Ok(Self { status: 200, body: Some(body), version: None, location: None })
+        Ok(Self { body: Some(body), ..Self::of(200) })
     }
 
     /// 201 with this body, for what is now at this path below `/v1/`.
@@ -40,7 +44,17 @@ impl Answer {
     /// 204.
     #[must_use]
     pub const fn no_content() -> Self {
-        Self { status: 204, body: None, version: None, location: None }
+        Self::of(204)
+    }
+
+    /// 200 with these bytes, for an endpoint that only reads: a repetition reads them again.
+    #[must_use]
+    pub fn bytes(media_type: &'static str, bytes: Bytes) -> Self {
+        Self { bytes: Some((media_type, bytes)), ..Self::of(200) }
+    }
+
+    const fn of(status: u16) -> Self {
+        Self { status, body: None, bytes: None, version: None, location: None }
     }
 
     /// The answer with its version, which the client gets as `ETag` and gives back as `If-Match`.
@@ -52,9 +66,10 @@ impl Answer {
     /// The reply, at an address with this tenant in its path. Nothing but what the route says of a path goes into it.
     pub(super) fn reply(self, path_tenant: Option<&str>) -> Reply {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut reply = match self.body {
-            Some(body) => Reply::json(status, body.get().to_owned()),
-            None => Reply::empty(status),
+        let mut reply = match (self.body, self.bytes) {
+            (_, Some((media_type, bytes))) => Reply::bytes(status, media_type, bytes),
+            (Some(body), None) => Reply::json(status, body.get().to_owned()),
+            (None, None) => Reply::empty(status),
         };
         let slug = path_tenant.map_or_else(String::new, |slug| format!("/{slug}"));
         let headers = [
@@ -81,6 +96,9 @@ impl Kept {
     pub(super) fn make(effect: Effect, answer: Answer) -> Result<Self, Problem> {
         let text = match effect {
             Effect::Read => String::new(),
+            Effect::Write | Effect::Outside if answer.bytes.is_some() => {
+                return Err(Problem::internal("keeping an answer", "it has bytes, which are not kept"));
+            }
             Effect::Write | Effect::Outside => {
                 serde_json::to_string(&answer).map_err(|err| Problem::internal("keeping an answer", err))?
             }

@@ -97,9 +97,20 @@ impl Ask {
     /// The version that the client has seen, for what must not be changed unseen.
     ///
     /// # Errors
-    /// [`Problem::Invalid`] when the client sent none.
+    /// [`Problem::VersionRequired`] when the client sent none.
     pub fn version(&self) -> Result<u64, Problem> {
-        self.if_match.ok_or_else(|| invalid("If-Match: the ETag of what is to change is needed here"))
+        self.if_match.ok_or(Problem::VersionRequired)
+    }
+
+    /// The body as it is.
+    ///
+    /// # Errors
+    /// [`Problem::Internal`] for an endpoint that takes no JSON.
+    pub fn value(&self) -> Result<&Value, Problem> {
+        match &self.body {
+            Body::Json(value) => Ok(value),
+            _ => Err(Problem::internal("reading a body", "the endpoint takes no JSON")),
+        }
     }
 
     /// The body in its own type, which refuses what it does not know.
@@ -107,10 +118,7 @@ impl Ask {
     /// # Errors
     /// [`Problem::Invalid`] with the place of what does not fit.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        let Body::Json(value) = &self.body else {
-            return Err(Problem::internal("reading a body", "the endpoint takes no JSON"));
-        };
-        serde_path_to_error::deserialize(value).map_err(|err| {
+        serde_path_to_error::deserialize(self.value()?).map_err(|err| {
             invalid(match err.path().to_string().as_str() {
                 "." => format!("body: {}", err.inner()),
                 path => format!("body: `{path}`: {}", err.inner()),

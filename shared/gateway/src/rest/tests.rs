@@ -208,7 +208,7 @@ fn if_match_is_one_version_as_it_was_given() {
     let twice = [("If-Match", "\"7\""), ("If-Match", "\"7\"")];
     assert!(flaw("POST", Takes::Nothing, &twice, "").is_some());
     let ask = read("POST", Takes::Nothing, &[], "").unwrap();
-    assert_eq!(ask.version().unwrap_err().code(), "invalid");
+    assert_eq!(ask.version().unwrap_err().code(), "version_required");
 }
 
 #[test]
