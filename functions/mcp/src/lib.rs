@@ -6,8 +6,8 @@ use http::{Method, StatusCode};
 use insula_gateway::{Error, Reply, Request, for_tenant, rest::RoleOf, telemetry};
 use insula_mcp::{Builder, Call, Implementation, Outcome as Ended, OutcomeKind, Server, Step};
 use insula_tenancy::{
-    Config, ConfigError, Effect, Entrance, Keep, Operation, Outcome, Problem, Resolver, Tenant, TenantScope,
-    start_entrance,
+    Config, ConfigError, Effect, Entrance, Keep, Operation, Outcome, PRODUCT, Problem, Resolver, Tenant,
+    TenantScope, start_entrance,
 };
 use insula_tools::ToolError;
 
@@ -38,8 +38,7 @@ pub async fn serve(
 ) -> Result<(), Error> {
     let config = Config::from_env()?;
     telemetry::start(config.log_level());
-    let implementation =
-        Implementation { name: "insula", title: "Insula", version: env!("CARGO_PKG_VERSION") };
+    let implementation = Implementation { name: PRODUCT, title: PRODUCT, version: env!("CARGO_PKG_VERSION") };
     let server = declare(&config, Server::builder(implementation, INSTRUCTIONS))?.build()?;
     if let Some(nobodys) = server.names().find(|name| role_of(name).is_none()) {
         return Err(format!("no role is named for {nobodys}").into());
@@ -68,6 +67,10 @@ impl Mcp {
                 }
             }
             Step::Reply(reply) => http_reply(reply),
+            Step::Introduction(introduction) => match self.entrance.check_named(&tenant).await {
+                Ok(name) => http_reply(introduction.reply(name.as_deref())),
+                Err(problem) => Reply::problem(&problem),
+            },
             Step::Call(mut call) => {
                 let outcome = self.call(request, tenant, &mut call).await;
                 if let Err(err) = &outcome {

@@ -9,7 +9,7 @@ use std::{
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value, json, value::RawValue};
+use serde_json::{Map, Value, json};
 
 pub use flaws::Flaws;
 
@@ -19,6 +19,7 @@ use crate::{
     entry::{self, Completion, Entry},
     era::MODERN,
     exchange::Exchange,
+    introduction::Introduced,
     resource::{self, Template},
     schema,
     server::Server,
@@ -248,7 +249,7 @@ impl<C: Send + 'static, E: Send + 'static> Builder<C, E> {
         !self.resources.is_empty() || !self.templates.is_empty()
     }
 
-    fn answers(&self) -> Result<BTreeMap<&'static str, Box<RawValue>>, serde_json::Error> {
+    fn answers(&self) -> Result<BTreeMap<&'static str, Introduced>, serde_json::Error> {
         let lists = [
             ("tools/list", "tools", &self.listings.tools, !self.tools.is_empty()),
             ("prompts/list", "prompts", &self.listings.prompts, !self.prompts.is_empty()),
@@ -272,14 +273,14 @@ impl<C: Send + 'static, E: Send + 'static> Builder<C, E> {
     fn cacheable<const N: usize>(
         &self,
         members: [(&str, Value); N],
-    ) -> Result<Box<RawValue>, serde_json::Error> {
+    ) -> Result<Introduced, serde_json::Error> {
         let mut result = Map::from_iter(members.map(|(name, value)| (name.to_owned(), value)));
         result.insert("resultType".to_owned(), json!("complete"));
         result.insert("ttlMs".to_owned(), json!(LIST_TTL_MS));
         result.insert("cacheScope".to_owned(), json!("private"));
         let meta = json!({ "io.modelcontextprotocol/serverInfo": self.implementation });
         result.insert("_meta".to_owned(), meta);
-        serde_json::value::to_raw_value(&result)
+        Introduced::new(Value::Object(result), "/_meta/io.modelcontextprotocol~1serverInfo")
     }
 }
 

@@ -1,6 +1,7 @@
 //! From the bytes of a request to a reply, or to the call that makes one.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     fmt,
 };
@@ -15,6 +16,7 @@ use crate::{
     era::{self, Client, Era, LEGACY},
     exchange::LogLevel,
     header,
+    introduction::{Introduced, Introduction},
     message::{Id, Message},
     reply::{self, Accepted, Fault, Reply},
     resource::Template,
@@ -27,8 +29,8 @@ pub struct Server<C, E> {
     pub(crate) instructions: &'static str,
     pub(crate) logging: bool,
     pub(crate) capabilities: Value,
-    /// The results that never change, by method.
-    pub(crate) answers: BTreeMap<&'static str, Box<RawValue>>,
+    /// The results that never change but for who the server says it is, by method.
+    pub(crate) answers: BTreeMap<&'static str, Introduced>,
     pub(crate) tools: HashMap<&'static str, Entry<C, E>>,
     pub(crate) prompts: HashMap<&'static str, Entry<C, E>>,
     pub(crate) resources: HashMap<&'static str, Entry<C, E>>,
@@ -41,6 +43,8 @@ pub struct Server<C, E> {
 pub enum Step<'s, C, E> {
     /// Nothing: this is the reply. No code of a tool has run, nothing of a tenant is in it.
     Reply(Reply),
+    /// A reply too, in which the server says who it is.
+    Introduction(Box<Introduction<'s>>),
     /// To be authorised and run.
     Call(Box<Call<'s, C, E>>),
 }
@@ -104,13 +108,16 @@ impl<C: Send + 'static, E: Send + 'static> Server<C, E> {
         let era = request.client.era;
         if let Some(result) = self.answers.get(method) {
             return match request.params.get("cursor") {
-                None | Some(Value::Null) => Ok(request.reply(result)),
+                None | Some(Value::Null) => Ok(request.introduce(Cow::Borrowed(result))),
                 // Every list is one page, so there is no cursor that is one of ours.
                 Some(_) => Err(Fault::params("the cursor is not one of this server")),
             };
         }
         match (method, era) {
-            ("initialize", Era::Legacy) => Ok(request.reply(&self.initialize(&request.params)?)),
+            ("initialize", Era::Legacy) => {
+                let result = self.initialize(&request.params)?;
+                Ok(request.introduce(Cow::Owned(result)))
+            }
             ("ping", Era::Legacy) => Ok(request.reply(&raw(&json!({}))?)),
             ("logging/setLevel", Era::Legacy) if self.logging => {
                 // There is no session to keep it in, so it is checked and forgotten.
@@ -130,16 +137,17 @@ impl<C: Send + 'static, E: Send + 'static> Server<C, E> {
 
     /// The version that is asked for if it is served, else the newest of the era: the client decides whether
     /// it goes on. Source: MCP 2025-11-25, "Version Negotiation".
-    fn initialize(&self, params: &Map<String, Value>) -> Result<Box<RawValue>, Fault> {
+    fn initialize(&self, params: &Map<String, Value>) -> Result<Introduced, Fault> {
         let asked = params.get("protocolVersion").and_then(Value::as_str);
         let asked = asked.ok_or_else(|| Fault::params("protocolVersion is missing, or not a string"))?;
         let version = LEGACY.iter().copied().find(|version| *version == asked).unwrap_or(era::LEGACY_NEWEST);
-        raw(&json!({
+        let result = json!({
             "protocolVersion": version,
             "capabilities": self.capabilities,
             "serverInfo": self.implementation,
             "instructions": self.instructions,
-        }))
+        });
+        Ok(Introduced::new(result, "/serverInfo")?)
     }
 
     fn call_tool(&self, request: Request<'_>) -> Result<Step<'_, C, E>, Fault> {
@@ -201,6 +209,10 @@ pub(crate) struct Request<'h> {
 impl Request<'_> {
     pub(crate) fn reply<'s, C, E>(&self, result: &RawValue) -> Step<'s, C, E> {
         Step::Reply(self.accepted.success(&self.id, result, &[]))
+    }
+
+    fn introduce<C, E>(self, result: Cow<'_, Introduced>) -> Step<'_, C, E> {
+        Step::Introduction(Box::new(Introduction { id: self.id, accepted: self.accepted, result }))
     }
 
     pub(crate) fn text(&self, member: &str) -> Result<&str, Fault> {

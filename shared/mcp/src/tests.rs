@@ -323,6 +323,7 @@ fn send(headers: &HeaderMap, body: &[u8]) -> Answered {
     let server = server();
     match server.receive(headers, body) {
         Step::Reply(reply) => Answered { reply, kind: None },
+        Step::Introduction(introduction) => Answered { reply: introduction.reply(None), kind: None },
         Step::Call(mut call) => {
             let outcome = run(&mut call);
             let kind = outcome.as_ref().ok().map(crate::Outcome::kind);

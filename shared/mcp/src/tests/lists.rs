@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Post, builder, greet, tool};
+use super::{Post, builder, greet, server, tool};
 use crate::{Hints, ToolSpec};
 
 fn list(method: &str, member: &str) -> Vec<Value> {
@@ -23,7 +23,7 @@ fn a_tool_says_everything_that_chatgpt_reads() {
     let hints = Hints { read_only: true, destructive: false, idempotent: true, open_world: false };
     let spec = ToolSpec { hints, meta: Some(json!({ "openai/profile": true })), ..tool("greet") };
     let server = builder().tool(spec, greet).build().unwrap();
-    let tools: Value = serde_json::from_str(server.answers["tools/list"].get()).unwrap();
+    let tools: Value = server.answers["tools/list"].value.clone();
     assert_eq!(
         tools["tools"],
         json!([{
@@ -112,5 +112,34 @@ fn what_is_not_declared_is_not_there() {
         let body = serde_json::to_vec(&post.body).unwrap();
         let crate::Step::Reply(reply) = server.receive(&post.headers, &body) else { panic!("{method} ran") };
         assert_eq!(super::code(&reply), -32601, "{method}");
+    }
+}
+
+#[test]
+fn an_introduction_under_another_name_names_the_server_nowhere() {
+    let server = server();
+    let named = |post: &Post, name: Option<&str>| {
+        let body = serde_json::to_vec(&post.body).unwrap();
+        let crate::Step::Introduction(introduction) = server.receive(&post.headers, &body) else {
+            panic!("{body:?} has no name in it")
+        };
+        String::from_utf8(introduction.reply(name).body).unwrap()
+    };
+    let initialize = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {} });
+    for (post, place) in [
+        (Post::legacy("initialize", initialize), "/result/serverInfo"),
+        (Post::modern("server/discover", json!({})), "/result/_meta/io.modelcontextprotocol~1serverInfo"),
+        (Post::modern("tools/list", json!({})), "/result/_meta/io.modelcontextprotocol~1serverInfo"),
+    ] {
+        let info = |text: &str| serde_json::from_str::<Value>(text).unwrap().pointer(place).cloned().unwrap();
+        let own = named(&post, None);
+        assert_eq!(info(&own), json!({ "name": "notes", "title": "Notes", "version": "1.0.0" }));
+        let other = named(&post, Some("Acme"));
+        assert_eq!(info(&other), json!({ "name": "Acme", "title": "Acme", "version": "1.0.0" }));
+        let renamed = other.replace(r#""name":"Acme","title":"Acme""#, r#""name":"notes","title":"Notes""#);
+        assert_eq!(
+            serde_json::from_str::<Value>(&renamed).unwrap(),
+            serde_json::from_str::<Value>(&own).unwrap()
+        );
     }
 }
