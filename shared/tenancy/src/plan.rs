@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, ConditionCheck, TransactWriteItem},
 };
 use moka::future::Cache;
+use serde::Serialize;
 
 use crate::{
     Feature, Problem,
@@ -110,7 +111,7 @@ pub(crate) struct Plans {
 }
 
 /// A tenant's limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Limits {
     /// Tool calls and API requests in a calendar month, UTC.
     pub calls_month: u64,

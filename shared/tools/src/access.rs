@@ -4,7 +4,16 @@ use insula_tenancy::Role;
 
 /// Every tool and every action of an endpoint, in alphabetical order. One that is not here ends its function in init.
 const ACCESS: &[(&str, Role)] = &[
+    ("assets_delete", Role::Admin),
+    ("assets_get", Role::ReadOnly),
+    ("assets_list", Role::ReadOnly),
+    ("assets_put", Role::Admin),
     ("collections_read", Role::ReadOnly),
+    ("config_export", Role::Admin),
+    ("config_patch", Role::Admin),
+    ("config_preview", Role::ReadOnly),
+    ("config_read", Role::ReadOnly),
+    ("config_replace", Role::Admin),
     ("fetch", Role::ReadOnly),
     ("get_profile", Role::ReadOnly),
     ("items_batch_get", Role::ReadOnly),
@@ -16,6 +25,8 @@ const ACCESS: &[(&str, Role)] = &[
     ("items_patch", Role::Member),
     ("items_replace", Role::Member),
     ("items_transaction", Role::Member),
+    ("members_list", Role::Admin),
+    ("members_remove", Role::Admin),
     ("notes_create", Role::Member),
     ("notes_delete", Role::Member),
     ("notes_get", Role::ReadOnly),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use insula_mcp::{Answer, Ask, Builder, ClientCapability, Elicited, Exchange, Hints, Structured, ToolSpec};
-use insula_tenancy::{Collection, ItemId, Problem, Query, Stored, TenantScope};
+use insula_tenancy::{Collection, ConfirmDeletes, ItemId, Problem, Query, Stored, TenantScope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -200,8 +200,12 @@ async fn delete_item(
     let collection = collections.find(&collection)?;
     let (items, id) = (scope.items(collection), parse(&id)?);
     if !exchange.supports(ClientCapability::Elicitation) {
+        if scope.settings().await?.tools.confirm_deletes == ConfirmDeletes::Allow {
+            return Ok(Structured(view(collection, items.delete(&id, None).await?)).into());
+        }
         let detail = "this app can't ask you to confirm, and nothing is deleted unconfirmed: delete the item where you \
-                      can confirm it, or over the REST API";
+                      can confirm it, or over the REST API; an admin of the workspace can allow it in its settings, \
+                      with tools.confirm_deletes";
         return Err(Problem::Forbidden { detail: detail.to_owned() }.into());
     }
     let seen: Option<u64> = exchange.state().and_then(|state| state.parse().ok());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 mod access;
 mod collections;
+mod integrations;
 mod items;
 mod notes;
 mod profile;
@@ -14,6 +15,7 @@ pub use access::role_of;
 pub use collections::Collections;
 use insula_mcp::{Builder, Refusal};
 use insula_tenancy::{Config, ConfigError, Problem, TenantScope};
+pub use integrations::{AnalyticsId, IntegrationError, SlackWebhook, StripeCustomer, integrations};
 
 /// Declares every tool, in the order in which clients list them.
 ///

@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{ToolError, notes::Note};
+use crate::{SlackWebhook, ToolError, notes::Note};
+
+/// The secret with the webhook's URL, where the settings name no other.
+const WEBHOOK: &str = "slack_webhook";
 
 /// Declares the tool. It is `open_world`, so each call is charged before it runs, and acts once under one idempotency key.
 pub(crate) fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<TenantScope, ToolError> {
@@ -42,7 +45,9 @@ async fn share(scope: TenantScope, Share { id }: Share) -> Result<Shared, ToolEr
     let id: ItemId = id.parse().map_err(Problem::from)?;
     let Note { title, text } = scope.get::<Note>(&id).await?.value;
     let message = json!({ "text": format!("*{}*\n{}", escaped(&title), escaped(&text)) });
-    scope.call_webhook("slack_webhook", &message).await?;
+    let set = scope.settings().await?.integration::<SlackWebhook>();
+    let secret = set.as_ref().map_or(WEBHOOK, |SlackWebhook(name)| name.as_str());
+    scope.call_webhook(secret, &message).await?;
     Ok(Shared { id: id.to_string(), title })
 }
 

@@ -38,7 +38,13 @@ impl TenantScope {
     /// # Errors
     /// As [`TenantScope::settings`].
     pub async fn branding(&self) -> Result<Branding, Problem> {
-        Ok(self.settings().await?.branding.under(&self.room.plan))
+        Ok(self.branding_of(self.settings().await?))
+    }
+
+    /// What of these settings' branding counts here.
+    #[must_use]
+    pub fn branding_of(&self, settings: Settings) -> Branding {
+        settings.branding.under(&self.room.plan)
     }
 
     /// The settings with their version, as far as they are known here.
