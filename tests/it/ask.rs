@@ -155,6 +155,42 @@ impl Own {
         (count("calls"), count("win_calls"))
     }
 
+    /// Bytes that are counted as storage.
+    pub(crate) async fn stored_bytes(&self, stack: &Stack) -> u64 {
+        let reply = tenant_store(stack, &self.id.to_string())
+            .get_item()
+            .table_name(data_table(stack))
+            .key("pk", text(&format!("TENANT#{}#METER", self.id)))
+            .key("sk", text("STORAGE"))
+            .consistent_read(true)
+            .send()
+            .await
+            .unwrap();
+        reply
+            .item
+            .unwrap_or_default()
+            .get("byte_count")
+            .map_or(0, |value| value.as_n().unwrap().parse().unwrap())
+    }
+
+    /// How many calls were refused today with this code.
+    pub(crate) async fn denials(&self, stack: &Stack, code: &str) -> usize {
+        let day = Clock::System.now().day();
+        let mover = store(stack, credentials(stack, "MoverRole", &[]));
+        let reply = mover
+            .query()
+            .table_name(data_table(stack))
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(&format!("TENANT#{}#AUDIT#{day}", self.id)))
+            .send()
+            .await
+            .unwrap();
+        let is = |row: &std::collections::HashMap<String, AttributeValue>| {
+            row["decision"] == text("denied") && row["code"] == text(code)
+        };
+        reply.items().iter().filter(|row| is(row)).count()
+    }
+
     /// How many notes are stored.
     pub(crate) async fn notes(&self, stack: &Stack) -> usize {
         let reply = tenant_store(stack, &self.id.to_string())

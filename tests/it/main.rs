@@ -13,6 +13,7 @@ mod ask;
 mod attacks;
 mod calls;
 mod crossing;
+mod config;
 mod edges;
 mod harness;
 mod hook;
