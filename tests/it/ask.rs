@@ -23,7 +23,7 @@ use crate::harness::{Stack, json_of};
 pub(crate) const JSON: [(&str, &str); 2] =
     [("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
 
-/// Sends a request with these headers, those of [`JSON`] and no others.
+/// Sends a request with these headers, those of [`JSON`] that are not among them, and no others.
 pub(crate) async fn ask(
     stack: &Stack,
     method: Method,
@@ -32,7 +32,8 @@ pub(crate) async fn ask(
     body: impl Into<Bytes>,
 ) -> Response<Bytes> {
     let mut request = Request::builder().method(method).uri("/");
-    for (name, value) in JSON.iter().chain(headers) {
+    let is_own = |name: &str| headers.iter().any(|(own, _)| *own == name);
+    for (name, value) in JSON.iter().filter(|(name, _)| !is_own(name)).chain(headers) {
         request = request.header(*name, *value);
     }
     stack.send(url, request.body(Full::new(body.into())).unwrap()).await

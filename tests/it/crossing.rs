@@ -1,14 +1,15 @@
 //! Each tool, each operation and each route, tried by a tenant that it does not belong to: table × attack.
 
+mod plant;
 mod table;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
 use http::{Method, Response};
 use insula_local::{Edge, idp::Mint};
 use insula_tenancy::Tier;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use self::table::{Door, Names, OPEN, Shows, Words};
 pub(crate) use self::table::{Row, TABLE};
@@ -17,6 +18,9 @@ use crate::{
     harness::{Stack, http_stack, json_of, stack, tool_call},
     hook::Hook,
 };
+
+/// What a PNG begins with.
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// An id that no item has.
 const NEVER: &str = "01m00000000000000000000000";
@@ -67,6 +71,7 @@ impl Row {
             None => (Method::POST, "/mcp".to_owned()),
             Some((method, path)) => {
                 let path = path.replace("{collection}", "notes").replace("{id}", id).replace("{name}", id);
+                let path = path.replace("{template}", "welcome");
                 (method.parse().unwrap(), format!("/v1/{path}"))
             }
         }
@@ -81,11 +86,13 @@ impl Row {
                 ("mcp-name", self.name),
             ],
             Door::Rest { headers, .. } => headers.to_vec(),
+            Door::Image => vec![("content-type", "image/png")],
         }
     }
 
-    fn body(&self, words: &Words<'_>) -> Value {
-        match &self.door {
+    fn body(&self, words: &Words<'_>) -> Bytes {
+        let json = match &self.door {
+            Door::Image => return [PNG, words.mark.as_bytes()].concat().into(),
             Door::Tool(arguments) => tool_call(self.name, arguments(words)),
             Door::Talking(arguments) => {
                 let mut call = tool_call(self.name, arguments(words));
@@ -96,7 +103,8 @@ impl Row {
                 call
             }
             Door::Rest { body, .. } => body(words),
-        }
+        };
+        if json.is_null() { Bytes::new() } else { json.to_string().into() }
     }
 }
 
@@ -118,7 +126,7 @@ struct Crossing {
     stack: &'static Stack,
     owner: Side,
     other: Side,
-    /// Secrets that were planted, which have a number each.
+    /// Secrets and images that were planted, which have a number each.
     planted: AtomicU64,
 }
 
@@ -143,6 +151,7 @@ impl Crossing {
         let crossing = Self { stack, owner, other, planted: AtomicU64::new(0) };
         for side in [&crossing.owner, &crossing.other] {
             crossing.put(side, side.mark, side.mark).await;
+            crossing.put_image(side, side.mark).await;
         }
         crossing.put(&crossing.owner, "slack_webhook", &hook.url()).await;
         crossing.plant(Names::Note, &crossing.other).await;
@@ -177,48 +186,7 @@ impl Crossing {
             headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         all.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
         all.extend(row.headers());
-        let body = match row.body(words) {
-            Value::Null => String::new(),
-            body => body.to_string(),
-        };
-        ask(self.stack, method, &url, &all, body).await
-    }
-
-    /// Makes what a row names, for the owner's mark to be found; its id.
-    async fn plant(&self, names: Names, side: &Side) -> String {
-        if names == Names::Secret {
-            let name = format!("secret_{}", self.planted.fetch_add(1, Ordering::Relaxed));
-            self.put(side, &name, side.mark).await;
-            return name;
-        }
-        let made = self.send(row("notes_create"), &self.attempt(Form::Path, side, NEVER)).await;
-        json_of(&made)["result"]["structuredContent"]["id"].as_str().unwrap().to_owned()
-    }
-
-    /// Puts a secret of this tenant's.
-    async fn put(&self, side: &Side, name: &str, value: &str) {
-        let words = Words { id: name, mark: value };
-        let reply = self
-            .send(row("PUT secrets/{name}"), &Attempt { words, ..self.attempt(Form::Path, side, name) })
-            .await;
-        assert_eq!(reply.status(), 201, "{reply:?}");
-    }
-
-    /// Whether what was planted is as it was: its first version, with the owner's words.
-    async fn is_kept(&self, names: Names, id: &str) -> bool {
-        let read = row(if names == Names::Secret {
-            "GET secrets"
-        } else {
-            "GET collections/{collection}/items/{id}"
-        });
-        let reply = json_of(&self.send(read, &self.attempt(Form::Path, &self.owner, id)).await);
-        match names {
-            Names::Note => reply["version"] == 1 && reply["value"]["text"] == self.owner.mark,
-            Names::Secret => {
-                let mut secrets = reply["secrets"].as_array().unwrap().iter();
-                secrets.any(|secret| secret["name"] == id && secret["version"] == 1)
-            }
-        }
+        ask(self.stack, method, &url, &all, row.body(words)).await
     }
 
     /// Every token that must not open the owner's address, and the owner's at the other's.
@@ -283,7 +251,7 @@ impl Crossing {
         let named = self.send(row, &self.attempt(form, other, &id)).await;
         let headers = Attempt { headers: self.naming_headers(), ..self.attempt(form, other, &id) };
         let insisted = self.send(row, &headers).await;
-        let never_id = if row.names == Names::Secret { "never" } else { NEVER };
+        let never_id = if row.names == Names::Note { NEVER } else { "never" };
         let never = self.send(row, &self.attempt(form, other, never_id)).await;
         for (attack, reply) in [("a foreign id", &named), ("headers that name its owner", &insisted)] {
             self.assert_silent(&what(attack), reply);

@@ -12,8 +12,8 @@
 mod ask;
 mod attacks;
 mod calls;
-mod crossing;
 mod config;
+mod crossing;
 mod edges;
 mod harness;
 mod hook;

@@ -24,7 +24,7 @@ use crate::{
 const PATHS: [(&str, u16); 7] = [
     ("/v1/usage", 200),
     ("/v1/usage/x", 404),
-    ("/v1/config", 404),
+    ("/v1/config", 200),
     ("/v1/config/x", 404),
     ("/v1/secrets", 200),
     ("/v1/secrets/x", 405),

@@ -19,13 +19,15 @@ pub(super) enum Door {
     Talking(Body),
     /// A request under `/v1/` with these headers, and with a body that is not null.
     Rest { headers: &'static [(&'static str, &'static str)], body: Body },
+    /// The same with an image, which has the caller's mark in it.
+    Image,
 }
 
 pub(super) type Body = fn(&Words) -> Value;
 
 /// What a request is made of.
 pub(super) struct Words<'a> {
-    /// The id of a note, or the name of a secret: `{id}` or `{name}` in a path.
+    /// The id of a note or member, or the name of a secret or image: `{id}` or `{name}` in a path.
     pub(super) id: &'a str,
     /// A word that no other tenant's data has.
     pub(super) mark: &'a str,
@@ -36,6 +38,8 @@ pub(super) struct Words<'a> {
 pub(super) enum Names {
     Note,
     Secret,
+    Image,
+    Member,
 }
 
 /// What the reply shows, so that it is known what it must not show.
@@ -104,6 +108,25 @@ pub(crate) const TABLE: &[Row] = &[
         Shows::Item,
         |words| json!({ "operations": [{ "op": "delete", "id": words.id, "version": 1 }] }),
     ),
+    rest("GET config", Shows::CallersTier, nothing),
+    rest("PATCH config", Shows::CallersOwn, company),
+    // The owner's settings are of the first version now, and the other's of a later one, so this is for the owner alone.
+    Row {
+        door: Door::Rest { headers: FIRST_VERSION, body: company },
+        ..rest("PUT config", Shows::Item, company)
+    },
+    rest(
+        "POST config/emails/{template}/preview",
+        Shows::CallersOwn,
+        |words| json!({ "subject": words.mark, "text": "{{company_name}}" }),
+    ),
+    rest("GET config/export", Shows::CallersOwn, nothing),
+    rest("GET config/members", Shows::Nothing, nothing),
+    Row { names: Names::Member, ..rest("DELETE config/members/{id}", Shows::Item, nothing) },
+    image("GET config/assets", Shows::CallersOwn),
+    image("DELETE config/assets/{name}", Shows::Item),
+    image("GET config/assets/{name}", Shows::Item),
+    Row { door: Door::Image, ..image("PUT config/assets/{name}", Shows::Nothing) },
     secret("GET secrets", Shows::CallersOwn, nothing),
     secret("POST secrets/re-seal", Shows::Nothing, nothing),
     secret("DELETE secrets/{name}", Shows::Item, nothing),
@@ -121,6 +144,14 @@ const fn rest(name: &'static str, shows: Shows, body: Body) -> Row {
 
 const fn secret(name: &'static str, shows: Shows, body: Body) -> Row {
     Row { names: Names::Secret, ..rest(name, shows, body) }
+}
+
+const fn image(name: &'static str, shows: Shows) -> Row {
+    Row { names: Names::Image, ..rest(name, shows, nothing) }
+}
+
+fn company(words: &Words) -> Value {
+    json!({ "branding": { "company_name": words.mark } })
 }
 
 fn id(words: &Words) -> Value {

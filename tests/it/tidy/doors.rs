@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Routes whose functions have no operation at them yet, as the host has them.
-const WITHOUT_OPERATION: [&str; 3] = ["/v1/config", "/v1/config/{proxy+}", "/v1/usage/{proxy+}"];
+const WITHOUT_OPERATION: [&str; 1] = ["/v1/usage/{proxy+}"];
 
 const UNTRIED: [&str; 0] = [];
 
@@ -25,7 +25,7 @@ fn functions() -> [(&'static str, Vec<Endpoint>); 4] {
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let collections = Collections::read(&Config::read(settings.into()).unwrap()).unwrap();
     [
-        ("ConfigFunction", config::endpoints()),
+        ("ConfigFunction", config::endpoints(collections.clone())),
         ("ItemsFunction", items::endpoints(collections)),
         ("SecretsFunction", secrets::endpoints()),
         ("UsageFunction", usage::endpoints()),
