@@ -21,7 +21,7 @@ pub enum Clock {
 }
 
 /// A moment, in microseconds since 1970 UTC. The kernel's only form of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Moment {
     micros: i64,
 }

@@ -5,6 +5,8 @@
 
 mod admission;
 mod aws;
+#[cfg_attr(not(test), expect(dead_code, reason = "a scope does not ask it yet"))]
+mod cache;
 mod clock;
 mod collection;
 #[cfg(doctest)]
@@ -40,6 +42,7 @@ mod vault;
 mod vend;
 
 pub use admission::{Admission, Committed, Operation, Outcome, StateSeal};
+pub use cache::Cacheable;
 pub use clock::{Clock, Moment};
 pub use collection::Collection;
 pub use config::{BaseDomain, Config, ConfigError, Edge};
