@@ -11,6 +11,7 @@
 
 mod ask;
 mod attacks;
+mod cache;
 mod calls;
 mod config;
 mod crossing;

@@ -51,7 +51,9 @@ pub async fn serve_rest(
 impl Rest {
     /// Answers one request.
     pub async fn answer(&self, request: Request) -> Reply {
-        for_tenant(&self.resolver, &request, |tenant| self.serve(&request, tenant)).await
+        let reply = for_tenant(&self.resolver, &request, |tenant| self.serve(&request, tenant)).await;
+        telemetry::record_cache(&self.entrance);
+        reply
     }
 
     async fn serve(&self, request: &Request, tenant: Tenant) -> Reply {

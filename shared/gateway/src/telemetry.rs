@@ -1,8 +1,13 @@
 //! The log: one JSON object a line on stdout, where Lambda collects it.
 
-use std::{error::Error, fmt::Display, iter, panic};
+use std::{
+    error::Error,
+    fmt::Display,
+    io::{self, Write},
+    iter, panic,
+};
 
-use insula_tenancy::Problem;
+use insula_tenancy::{Entrance, Problem};
 use tracing::{Span, error, field::display, info, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -43,6 +48,16 @@ pub fn record_problem(problem: &Problem) {
             error!(problem.code = problem.code(), doing, cause = causes.join(": "), "failed");
         }
         _ => info!(problem.code = problem.code(), "refused"),
+    }
+}
+
+/// Writes down what the cache did, where that is due. These lines are no events of the log: CloudWatch reads metrics from
+/// their own form, which has no room for another.
+pub fn record_cache(entrance: &Entrance) {
+    if let Some(lines) = entrance.cache_report()
+        && let Err(err) = io::stdout().lock().write_all(lines.as_bytes())
+    {
+        error!(cause = %err, "the statistics of the cache could not be written");
     }
 }
 

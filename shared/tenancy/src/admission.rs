@@ -1,10 +1,7 @@
 //! One call, admitted exactly once: its charge, its audit record, its idempotency record and its writes become
 //! durable in one transaction, or none of them does.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -199,12 +196,14 @@ impl Admission {
     /// [`Problem::QuotaReached`], [`Problem::Suspended`], [`Problem::Conflict`] when a record that was read has
     /// changed, [`Problem::IdempotencyMismatch`], [`Problem::Unavailable`] when the store does not answer in time.
     pub async fn commit(self, outcome: Outcome<'_>) -> Result<Committed, Problem> {
-        let (writes, repeatable) = {
+        let (writes, repeatable, empties_cache) = {
             let mut staged = self.room.staged();
-            (staged.close(), staged.repeatable())
+            let empties_cache = staged.empties_cache();
+            (staged.close(), staged.repeatable(), empties_cache)
         };
         // An operation that failed is charged and recorded, and changes nothing.
-        let writes = if matches!(outcome, Outcome::Done { .. }) { writes } else { BTreeMap::new() };
+        let is_done = matches!(outcome, Outcome::Done { .. });
+        let (writes, empties_cache) = if is_done { (writes, empties_cache) } else { Default::default() };
         self.check_result(outcome)?;
         let news = news::of(&self.room, &writes)?;
         let growth = Growth::of(&writes);
@@ -229,6 +228,7 @@ impl Admission {
                 writes: &writes,
                 news: &news.items,
                 growth,
+                empties_cache,
                 window,
                 now,
                 audit_key: audit_key(now)?,
@@ -236,6 +236,9 @@ impl Admission {
             match transaction.send().await? {
                 Ok(()) => {
                     self.room.tidying.written(news.bytes);
+                    if empties_cache {
+                        self.room.cache.clear(&self.room.tenant);
+                    }
                     return Ok(Committed::Now);
                 }
                 Err(Cancelled::Done(item)) => return self.same(&item),

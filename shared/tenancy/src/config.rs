@@ -171,6 +171,12 @@ impl Config {
         self.settings.get("LOG_LEVEL").map_or("info", String::as_str)
     }
 
+    /// The namespace of metrics in CloudWatch, where there is one.
+    #[must_use]
+    pub fn metrics_namespace(&self) -> Option<&str> {
+        self.require("METRICS_NAMESPACE").ok()
+    }
+
     /// Whether this is the laptop.
     #[must_use]
     pub fn is_laptop(&self) -> bool {

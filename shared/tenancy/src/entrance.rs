@@ -6,6 +6,7 @@ use crate::{
     Config, Feature, Plan, Problem, Settings,
     admission::{Admission, Operation},
     aws::{Aws, read_item},
+    cache::Cache,
     clock::Clock,
     crypto::Sealer,
     egress::Egress,
@@ -31,9 +32,12 @@ pub struct Entrance {
     sealer: Arc<Sealer>,
     vault: Option<Arc<Vault>>,
     egress: Arc<Egress>,
+    cache: Arc<Cache>,
+    registry: Registry,
     clock: Clock,
     plans: Plans,
     seats: Seats,
+    metrics_namespace: Option<String>,
 }
 
 /// Starts the resolver of a function that only needs to know who the tenant is.
@@ -60,6 +64,7 @@ pub async fn start_entrance(config: Config) -> Result<(Resolver, Entrance), Prob
     let plans = Plans::new(setting(&config, "DATA_TABLE")?.into());
     let egress = Arc::new(Egress::new(&config));
     let vault = Vault::open(&config, &aws.sdk)?.map(Arc::new);
+    let metrics_namespace = config.metrics_namespace().map(str::to_owned);
     let secrets = aws_sdk_secretsmanager::Client::new(&aws.sdk);
     let resolver = resolver(config, &aws, Freshness::Remembered)?;
     let (warmed, (), sealer) =
@@ -67,8 +72,19 @@ pub async fn start_entrance(config: Config) -> Result<(Resolver, Entrance), Prob
     warmed?;
     let vendor =
         Vendor::new(invoker, aws_sdk_dynamodb::config::Builder::from(&aws.sdk).build(), clock.clone());
-    let (sealer, seats) = (Arc::new(sealer?), Seats::new());
-    Ok((resolver, Entrance { vendor, sealer, vault, egress, clock, plans, seats }))
+    let entrance = Entrance {
+        vendor,
+        sealer: Arc::new(sealer?),
+        vault,
+        egress,
+        cache: Arc::new(Cache::new(clock.clone())),
+        registry: resolver.registry.clone(),
+        clock,
+        plans,
+        seats: Seats::new(),
+        metrics_namespace,
+    };
+    Ok((resolver, entrance))
 }
 
 /// Starts the one function that may tag sessions.
@@ -125,6 +141,9 @@ impl Entrance {
             vault: self.vault.clone(),
             egress: Arc::clone(&self.egress),
             went_out: AtomicBool::new(false),
+            cache: Arc::clone(&self.cache),
+            registry: self.registry.clone(),
+            era: tokio::sync::OnceCell::new(),
             clock: self.clock.clone(),
             staged: std::sync::Mutex::default(),
             tidying: Tidying::default(),
@@ -175,5 +194,13 @@ impl Entrance {
             Status::Active => Ok((store, plan)),
             Status::Suspended => Err(Problem::Suspended),
         }
+    }
+
+    /// What the cache did for each tenant since the last report, at most once a minute: lines of CloudWatch's embedded
+    /// metric format, to be written to standard output after a call. What an instance counts after its last report ends
+    /// with it. Nothing where the deployment names no namespace for metrics.
+    #[must_use]
+    pub fn cache_report(&self) -> Option<String> {
+        self.cache.report(self.metrics_namespace.as_deref()?)
     }
 }

@@ -75,7 +75,7 @@ impl Family<'_> {
 pub(crate) enum Shelf {
     /// The items of one collection.
     Items(CollectionName),
-    /// What the tenant's admins have set: one document.
+    /// What the tenant's admins have set: one document, and a row that counts how often what is cached was emptied.
     Settings,
     /// Sealed secrets, and the directory of their names.
     Secrets,
@@ -95,6 +95,15 @@ impl Shelf {
             ("pk".to_owned(), AttributeValue::S(Family::Shelf(self).of(tenant))),
             ("sk".to_owned(), AttributeValue::S(id.to_string())),
         ])
+    }
+
+    /// Whether a change here empties what is cached of its tenant, in every instance.
+    pub(crate) const fn empties_cache(&self) -> bool {
+        match self {
+            Self::Items(_) | Self::Members => false,
+            // What was fetched with a secret may be somebody else's under the next one.
+            Self::Settings | Self::Secrets | Self::Assets => true,
+        }
     }
 }
 

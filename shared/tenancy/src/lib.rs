@@ -5,7 +5,6 @@
 
 mod admission;
 mod aws;
-#[cfg_attr(not(test), expect(dead_code, reason = "a scope does not ask it yet"))]
 mod cache;
 mod clock;
 mod collection;

@@ -6,7 +6,7 @@ use aws_config::SdkConfig;
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_dynamodb::{
     Client,
-    types::{AttributeValue, Put, TransactWriteItem, Update},
+    types::{AttributeValue, Put, ReturnValue, TransactWriteItem, Update},
 };
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -231,6 +231,28 @@ impl Operator {
     async fn row(&self, row: &Row) -> Result<Option<HashMap<String, AttributeValue>>, Problem> {
         let key = HashMap::from([("pk".to_owned(), text(&row.key()))]);
         read_item(&self.client, &self.registry, key, "reading the registry").await
+    }
+
+    /// Empties what every instance has cached of every tenant, and says how often that was done now. An instance sees it
+    /// within 30 s, when it reads its routing rows again.
+    ///
+    /// # Errors
+    /// [`Problem::Unavailable`] when the store does not answer.
+    pub async fn clear_caches(&self) -> Result<u64, Problem> {
+        const DOING: &str = "emptying the caches";
+        let reply = self
+            .client
+            .update_item()
+            .table_name(&self.registry)
+            .key("pk", text(&Row::Cache.key()))
+            .update_expression("ADD epoch :one")
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+            .return_values(ReturnValue::UpdatedNew)
+            .send()
+            .await
+            .map_err(|err| store_problem(DOING, err))?;
+        let epoch = reply.attributes.as_ref().and_then(|row| row.get("epoch")?.as_n().ok()?.parse().ok());
+        epoch.ok_or_else(|| Problem::internal(DOING, "the row is not whole"))
     }
 
     fn new_row(&self, item: HashMap<String, AttributeValue>) -> Result<TransactWriteItem, Problem> {

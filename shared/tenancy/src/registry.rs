@@ -49,6 +49,8 @@ pub(crate) enum Row {
     Issuer(String),
     /// Leads a tenant claim of one issuer to its tenant.
     Claim { issuer: String, value: String },
+    /// Counts how often the cache of every instance was emptied.
+    Cache,
 }
 
 impl Row {
@@ -60,6 +62,7 @@ impl Row {
             Self::Tenant(id) => format!("tenant/{id}"),
             Self::Issuer(issuer) => format!("issuer/{issuer}"),
             Self::Claim { issuer, value } => format!("claim/{issuer} {value}"),
+            Self::Cache => "cache".to_owned(),
         }
     }
 }
@@ -153,6 +156,19 @@ impl Registry {
             Some(item) => read_issuer(issuer, &item).map(Some).ok_or_else(|| broken(&row)),
             None => Ok(None),
         }
+    }
+
+    /// How often the operator has emptied the cache of every instance.
+    pub(crate) async fn cache_epoch(&self) -> Result<u64, Problem> {
+        let Some(item) = self.row(&Row::Cache).await? else {
+            // Most deployments have none, and their calls should not ask for it each time.
+            if let Some(rows) = &self.rows {
+                rows.insert(Row::Cache, Arc::default()).await;
+            }
+            return Ok(0);
+        };
+        let Some(epoch) = item.get("epoch") else { return Ok(0) };
+        epoch.as_n().ok().and_then(|text| text.parse().ok()).ok_or_else(|| broken(&Row::Cache))
     }
 
     /// Forgets what is remembered of a tenant, since something newer was seen.

@@ -3,15 +3,18 @@
 use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicBool};
 
 use serde::de::DeserializeOwned;
+use tokio::sync::OnceCell;
 
 use crate::{
     Collection, Feature, Problem,
+    cache::{Cache, Era},
     clock::Clock,
     crypto::{Sealer, sha256},
     egress::Egress,
     key::{CollectionName, ItemId, Shelf},
     plan::{Limits, Plan, Plans},
     record::{Raw, Record, Stored, prepare},
+    registry::Registry,
     search::Tidying,
     staged::Staged,
     tenant::{Caller, Status, TenantId, Tier},
@@ -21,6 +24,7 @@ use crate::{
 
 mod assets;
 mod batch;
+mod cached;
 mod items;
 mod members;
 mod outside;
@@ -32,6 +36,7 @@ mod shelf;
 mod transact;
 
 pub use assets::{ASSET_BYTES_MAX, ASSETS_MAX, Asset, AssetEntry, AssetName, AssetNameError, ImageType};
+pub(crate) use cached::settings_version_key;
 pub use items::Items;
 pub use members::Member;
 pub(crate) use members::{member_count, stock_key};
@@ -76,6 +81,10 @@ pub(crate) struct Room {
     pub(crate) egress: Arc<Egress>,
     /// Whether the call has done something outside, as far as is known.
     pub(crate) went_out: AtomicBool,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) registry: Registry,
+    /// The versions that this call asks the cache under, read when it asks first.
+    pub(crate) era: OnceCell<Era>,
     pub(crate) clock: Clock,
     pub(crate) staged: Mutex<Staged>,
     pub(crate) tidying: Tidying,
@@ -133,6 +142,9 @@ impl Room {
             vault: self.vault.clone(),
             egress: Arc::clone(&self.egress),
             went_out: AtomicBool::new(false),
+            cache: Arc::clone(&self.cache),
+            registry: self.registry.clone(),
+            era: OnceCell::new(),
             clock: self.clock.clone(),
             staged: Mutex::default(),
             tidying: Tidying::default(),

@@ -20,6 +20,7 @@ pub(crate) struct Staged {
     writes: BTreeMap<Place, Write>,
     /// Whether the call reads in order to write, and so is run again when what it read has changed.
     repeatable: bool,
+    clears_cache: bool,
     closed: bool,
 }
 
@@ -114,6 +115,24 @@ impl Staged {
         self.closed
     }
 
+    /// Empties what is cached of the tenant in every instance, when the call is committed.
+    pub(crate) fn clear_cache(&mut self) -> Result<(), Problem> {
+        self.check_open()?;
+        self.clears_cache = true;
+        Ok(())
+    }
+
+    /// Whether the commit empties what is cached of the tenant.
+    pub(crate) fn empties_cache(&self) -> bool {
+        let changes = self.writes.iter().filter(|(_, write)| write.change != Change::Keep);
+        self.clears_cache || changes.into_iter().any(|((shelf, _), _)| shelf.empties_cache())
+    }
+
+    /// Whether the call will see something else than others do, until it is committed.
+    pub(crate) fn has_changes(&self) -> bool {
+        self.clears_cache || self.writes.values().any(|write| write.change != Change::Keep)
+    }
+
     /// Whether a conflict makes the call run again.
     pub(crate) const fn repeatable(&self) -> bool {
         self.repeatable
@@ -156,10 +175,12 @@ impl Staged {
         self.writes.get(place).cloned().unwrap_or_else(|| Write::keep(old))
     }
 
+    fn check_open(&self) -> Result<(), Problem> {
+        if self.closed { Err(Problem::internal("staging a write", "the call is over")) } else { Ok(()) }
+    }
+
     fn put(&mut self, place: Place, mut write: Write) -> Result<(), Problem> {
-        if self.closed {
-            return Err(Problem::internal("staging a write", "the call is over"));
-        }
+        self.check_open()?;
         if let Some(earlier) = self.writes.get(&place) {
             write.version_before = earlier.version_before;
             write.bytes_before = earlier.bytes_before;

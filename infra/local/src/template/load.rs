@@ -23,7 +23,7 @@ const ROOT_TEMPLATE: &str = "template.yaml";
 const NESTING_MAX: usize = 3;
 
 /// The types that give nobody a right on the laptop and carry no route there. Any other that is not read is an error.
-const NOT_ON_THE_LAPTOP: [&str; 11] = [
+const NOT_ON_THE_LAPTOP: [&str; 12] = [
     "AWS::ApiGateway::Account",
     "AWS::ApiGateway::BasePathMapping",
     "AWS::ApiGateway::DomainName",
@@ -34,6 +34,7 @@ const NOT_ON_THE_LAPTOP: [&str; 11] = [
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",
     "AWS::Logs::MetricFilter",
+    "AWS::Logs::QueryDefinition",
     "AWS::Route53::RecordSet",
 ];
 

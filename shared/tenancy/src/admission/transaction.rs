@@ -1,4 +1,4 @@
-//! The one transaction: plan, meter, audit, idempotency, storage, the writes and their news, in this order.
+//! The one transaction: plan, meter, audit, idempotency, storage, cache, the writes and their news, in this order.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -22,6 +22,7 @@ use crate::{
     crypto::sha256,
     key::{Family, Shelf},
     plan::Plan,
+    scope::settings_version_key,
     staged::{Change, Place, Write},
 };
 
@@ -47,6 +48,7 @@ pub(super) struct Transaction<'a> {
     /// What the writes are for searches.
     pub(super) news: &'a [Item],
     pub(super) growth: Growth,
+    pub(super) empties_cache: bool,
     pub(super) window: Window,
     pub(super) now: Moment,
     pub(super) audit_key: String,
@@ -77,6 +79,7 @@ enum Part {
     Audit,
     Idempotency,
     Storage,
+    Cache,
     Write,
     News,
 }
@@ -113,6 +116,9 @@ impl Transaction<'_> {
         }
         if self.growth != Growth::default() {
             actions.push((Part::Storage, self.storage()?));
+        }
+        if self.empties_cache {
+            actions.push((Part::Cache, self.cache()?));
         }
         for ((shelf, id), write) in self.writes {
             actions.push((Part::Write, self.write((shelf, id.as_str()), write)?));
@@ -237,6 +243,18 @@ impl Transaction<'_> {
         if !conditions.is_empty() {
             update = update.condition_expression(conditions.join(" AND "));
         }
+        Ok(TransactWriteItem::builder().update(update.build().map_err(fault)?).build())
+    }
+
+    /// The version of the settings, which is a part of the key of whatever is cached of the tenant. It has no condition:
+    /// calls that raise it at once both succeed.
+    fn cache(&self) -> Result<TransactWriteItem, Problem> {
+        let room = &self.admission.room;
+        let update = Update::builder()
+            .table_name(&*room.table)
+            .set_key(Some(settings_version_key(&room.tenant)))
+            .update_expression("ADD version :one")
+            .expression_attribute_values(":one", number(1));
         Ok(TransactWriteItem::builder().update(update.build().map_err(fault)?).build())
     }
 

@@ -184,7 +184,9 @@ mod tests {
         let keys = partitions(&tenant, &["notes".parse().unwrap()], (at(1_795_500_000), at(1_795_700_000)));
         let days: Vec<_> = keys.iter().filter_map(|key| key.split_once("#AUDIT#")).map(|(_, d)| d).collect();
         assert_eq!(days, ["2026-11-24", "2026-11-25", "2026-11-26"]);
-        assert!(keys.contains(&format!("TENANT#{tenant}#ITEM#notes")));
+        for family in ["ITEM#notes", "SETTINGS", "METER"] {
+            assert!(keys.contains(&format!("TENANT#{tenant}#{family}")), "{family}");
+        }
         assert_eq!(keys.iter().filter(|key| key.contains("#IDEM#")).count(), 16);
     }
 }

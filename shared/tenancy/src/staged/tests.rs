@@ -155,3 +155,27 @@ fn what_is_staged_after_the_commit_is_refused() {
     assert_eq!(staged.rely(&notes(), &id("b"), None).unwrap_err().code(), "internal");
     assert!(staged.close().is_empty());
 }
+
+#[test]
+fn a_change_of_settings_or_secrets_empties_the_cache_and_one_of_an_item_does_not() {
+    let old = raw("a", 4, "12345");
+    type Stage = fn(&mut Staged, &Raw) -> Result<(), Problem>;
+    let staging: [Stage; 4] = [
+        |staged, old| staged.replace(&Shelf::Settings, old, old.clone()).map(drop),
+        |staged, old| staged.delete(&Shelf::Settings, old),
+        |staged, old| staged.create(&Shelf::Secrets, old.clone()),
+        |staged, _old| staged.clear_cache(),
+    ];
+    for stage in staging {
+        let mut staged = Staged::default();
+        stage(&mut staged, &old).unwrap();
+        assert!(staged.empties_cache() && staged.has_changes());
+    }
+    let mut staged = Staged::default();
+    staged.rely(&Shelf::Settings, &old.id, Some(&old)).unwrap();
+    assert!(!staged.empties_cache() && !staged.has_changes(), "to read is no change");
+    staged.delete(&notes(), &old).unwrap();
+    assert!(!staged.empties_cache() && staged.has_changes());
+    staged.close();
+    assert!(staged.clear_cache().is_err(), "the call is over");
+}
