@@ -126,7 +126,7 @@ async fn the_settings_are_replaced_and_patched_by_version() {
     let config = Config::make("config-life", Tier::Professional).await;
     let first = config.get("/v1/config").await;
     assert_eq!((first.status().as_u16(), header(first.headers(), "etag")), (200, "\"0\""));
-    insta::assert_snapshot!(String::from_utf8_lossy(first.body()), @"");
+    insta::assert_snapshot!(String::from_utf8_lossy(first.body()), @r##"{"tier":"professional","features":{"advanced_analytics":true,"api_access":true,"custom_branding":true,"data_export":true,"white_label":false},"quotas":{"calls_month":100000,"calls_minute":600,"storage_bytes":1073741824,"items":100000,"members":50},"settings":{"tools":{"confirm_deletes":"ask"}},"branding":{"company_name":"Insula","colors":{"accent":"#b45309","background":"#ffffff","primary":"#1d4ed8","text":"#1f2933"},"logo":null,"product_shown":true},"version":0}"##);
 
     for (seen, status) in [(None, 428), (Some("\"1\""), 409), (Some("\"0\""), 200), (Some("\"0\""), 409)] {
         let reply = config.put(seen, &named("Acme")).await;
@@ -200,7 +200,17 @@ async fn every_fault_is_said_at_once_and_nothing_is_changed() {
     let errors = body["errors"].as_array().unwrap().iter();
     let said: Vec<_> =
         errors.map(|one| format!("{}: {}", one["path"], one["reason"]).replace('"', "")).collect();
-    insta::assert_snapshot!(said.join("\n"), @"");
+    insta::assert_snapshot!(said.join("\n"), @r"
+    branding.company_name: 0 characters, of 1 to 80
+    branding.colors.primary: a colour is # and six hexadecimal digits, and this is \red\
+    integrations.stripe_customer: a customer of Stripe is cus_ and 8 to 64 letters and digits; this has 8 bytes
+    integrations.fax: unknown; known here: stripe_customer, analytics_id, slack_webhook_secret
+    colour: unknown; known here: branding, integrations, tools
+    features: features is not a setting of the workspace: its operator sets it, and can be asked to change it
+    quotas: quotas is not a setting of the workspace: its operator sets it, and can be asked to change it
+    tier: tier is not a setting of the workspace: its operator sets it, and can be asked to change it
+    branding.logo: there is no asset missing; put it first
+    ");
     assert_eq!(config.version().await, 0);
     // The same without what is wrong.
     assert_eq!(

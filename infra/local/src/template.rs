@@ -97,7 +97,8 @@ impl Api {
     /// Whether a header names, as its first media type, one whose bodies are no text.
     pub(crate) fn is_binary(&self, header: Option<&str>) -> bool {
         let first = header.and_then(|header| header.split([',', ';']).next()).unwrap_or_default();
-        self.binary_media_types.iter().any(|binary| binary.eq_ignore_ascii_case(first.trim()))
+        let is = |binary: &str| binary == "*/*" || binary.eq_ignore_ascii_case(first.trim());
+        self.binary_media_types.iter().any(|binary| is(binary))
     }
 }
 

@@ -208,7 +208,7 @@ impl Admission {
         let news = news::of(&self.room, &writes)?;
         let growth = Growth::of(&writes);
         let mut plan = self.room.plan.clone();
-        if plan.moving.is_some() {
+        if plan.moving.is_some() || growth.beyond(plan.limits, Stock::default()).is_some() {
             // What is remembered may be over, so nobody is refused for it before it is read again.
             plan = self.room.newer_plan().await?;
             check_moving(&plan, outcome)?;

@@ -7,7 +7,7 @@ use crate::{
     Problem,
     clock::Moment,
     key::Shelf,
-    plan::Plan,
+    plan::{Limits, Plan},
     problem::{Quota, Reset},
     staged::{Change, Place, Write},
 };
@@ -60,6 +60,18 @@ impl Growth {
         }
         growth
     }
+
+    /// The limit that leaves no room for it beside what there is.
+    pub(super) fn beyond(self, limits: Limits, stock: Stock) -> Option<Quota> {
+        let Stock { bytes, items } = stock;
+        if self.bytes > 0 && self.bytes > room(limits.storage_bytes, bytes) {
+            Some(Quota { kind: "storage_bytes", limit: limits.storage_bytes, used: bytes, resets: None })
+        } else if self.items > 0 && self.items > room(limits.items, items) {
+            Some(Quota { kind: "items", limit: limits.items, used: items, resets: None })
+        } else {
+            None
+        }
+    }
 }
 
 /// What a limit leaves.
@@ -94,21 +106,16 @@ impl Admission {
         self.refuse_quota(reached).await
     }
 
-    /// Whether what is kept may grow so much, seeing what there is.
+    /// Refuses what may not grow so much, seeing what there is.
     pub(super) async fn check_growth(
         &self,
         plan: &Plan,
         growth: &Growth,
         stock: Stock,
     ) -> Result<(), Problem> {
-        let limits = plan.limits;
-        let reached = if growth.bytes > 0 && growth.bytes > room(limits.storage_bytes, stock.bytes) {
-            Quota { kind: "storage_bytes", limit: limits.storage_bytes, used: stock.bytes, resets: None }
-        } else if growth.items > 0 && growth.items > room(limits.items, stock.items) {
-            Quota { kind: "items", limit: limits.items, used: stock.items, resets: None }
-        } else {
-            return Ok(());
-        };
-        self.refuse_quota(reached).await
+        match growth.beyond(plan.limits, stock) {
+            Some(reached) => self.refuse_quota(reached).await,
+            None => Ok(()),
+        }
     }
 }

@@ -80,6 +80,13 @@ async fn the_body_of_a_binary_media_type_is_base64() {
         assert_eq!((&event["body"], &event["isBase64Encoded"]), (&json!(body), &json!(is_encoded)), "{kind}");
     }
     running.stop().await;
+
+    let every = Running::new(Api { binary_media_types: vec!["*/*".to_owned()], ..rest_api() }).await;
+    for head in ["", "\r\nContent-Type: image/gif"] {
+        let event = every.ask(&format!("POST /open HTTP/1.1\r\nHost: localhost{head}"), "hi").await.event();
+        assert_eq!((&event["body"], &event["isBase64Encoded"]), (&json!("aGk="), &json!(true)), "{head}");
+    }
+    every.stop().await;
 }
 
 #[tokio::test]
