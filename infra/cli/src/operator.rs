@@ -5,7 +5,7 @@ use std::{env, time::Duration};
 use clap::{Args, Subcommand, ValueEnum};
 use insula_local::Hands;
 use insula_tenancy::{
-    Clock, Config, Feature, Limits, Placement, Plan, Problem, Slug, Status, Tier,
+    Clock, Config, Feature, Limits, Moment, Placement, Plan, Problem, Slug, Status, Tier,
     operator::{NewTenant, Operator, OperatorAuthority, ROUTE_TTL_S},
 };
 use insula_tools::Collections;
@@ -138,8 +138,16 @@ pub(crate) enum Key {
         #[command(flatten)]
         at: At,
     },
-    /// Has KMS wrap every tenant's data key anew; call it again after an interruption.
+    /// Has KMS wrap every tenant's data key anew. After an interruption, the same `--before` goes on where it was.
     Rewrap {
+        /// Only keys that were wrapped before this time, such as 2026-11-24T06:00:00.000000Z; now without it.
+        #[arg(long)]
+        before: Option<Moment>,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Makes the platform's sealing key a new one, at most once a day. Nothing is deployed for it.
+    Renew {
         #[command(flatten)]
         at: At,
     },
@@ -204,10 +212,17 @@ impl Key {
                 let number = operator.rotate_data_key(&id).await.map_err(said)?;
                 say(&format!("{slug}: data key {number} from the next secret on\n"))
             }
-            Self::Rewrap { at } => {
+            Self::Rewrap { before, at } => {
                 let keeper = at.operator("KeeperRole").await?;
-                let done = keeper.rewrap_keys(Clock::System.now()).await.map_err(said)?;
+                let before = before.unwrap_or_else(|| Clock::System.now());
+                let done = keeper.rewrap_keys(before).await.map_err(|problem| {
+                    format!("{}; `--before {}` goes on", said(problem), before.rfc3339())
+                })?;
                 say(&format!("{} keys wrapped anew\n", done.wrapped))
+            }
+            Self::Renew { at } => {
+                at.operator("OperatorRole").await?.renew_sealing_key().await.map_err(said)?;
+                say("a new sealing key, which every instance meets within 15 minutes\n")
             }
         }
     }

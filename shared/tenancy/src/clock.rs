@@ -1,6 +1,7 @@
 //! The time, which only this module asks the system for.
 
 use std::{
+    str::FromStr,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -8,7 +9,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use time::{OffsetDateTime, format_description::FormatItem, macros::format_description};
+use time::{OffsetDateTime, PrimitiveDateTime, format_description::FormatItem, macros::format_description};
 
 /// Where the time comes from.
 #[derive(Debug, Clone, Default)]
@@ -51,6 +52,17 @@ impl Clock {
     #[must_use]
     pub fn fixed_at_s(seconds: i64) -> Self {
         Self::Fixed(Arc::new(AtomicI64::new(seconds.saturating_mul(1_000_000))))
+    }
+}
+
+impl FromStr for Moment {
+    type Err = time::error::Parse;
+
+    /// Reads RFC 3339 as [`Moment::rfc3339`] writes it.
+    fn from_str(text: &str) -> Result<Self, time::error::Parse> {
+        let utc = PrimitiveDateTime::parse(text, MICROS)?.assume_utc();
+        let micros = utc.unix_timestamp_nanos().div_euclid(1_000);
+        Ok(Self { micros: i64::try_from(micros).unwrap_or(i64::MAX) })
     }
 }
 
@@ -130,6 +142,15 @@ mod tests {
             (1_709_164_800, 1_709_251_200), // 2024-02-29 → 2024-03-01
         ] {
             assert_eq!(Clock::fixed_at_s(now).now().next_month_s(), next);
+        }
+    }
+
+    #[test]
+    fn a_moment_is_read_as_it_is_written() {
+        let now = Clock::fixed_at_s(1_795_500_000).now();
+        assert_eq!(now.rfc3339().parse(), Ok(now));
+        for wrong in ["", "2026-11-24", "2026-11-24T06:00:00Z", "2026-11-24T06:00:00.000000+01:00"] {
+            assert!(wrong.parse::<Moment>().is_err(), "{wrong}");
         }
     }
 

@@ -21,7 +21,7 @@ use crate::{
 
 /// The platform's keys are read again after this, so that a rotation needs no deployment.
 const FRESH_S: i64 = 900;
-/// A seal under an unknown key makes an instance read the keys again at most this often.
+/// A seal under an unknown key makes an instance read the keys again, at most this often.
 const UNKNOWN_KEY_REFRESH_S: i64 = 60;
 /// First byte of every seal: the format below.
 const VERSION: u8 = 1;
@@ -65,6 +65,21 @@ pub(crate) struct Sealer {
 struct Held {
     ring: Ring,
     read: Moment,
+    /// When a seal under an unknown key made it read the last time.
+    asked: Option<Moment>,
+}
+
+impl Held {
+    /// Whether it is time to read the keys again, for a seal under this key.
+    fn is_due(&self, key: Option<[u8; KEY_ID_BYTES]>, now: Moment) -> bool {
+        let age_s = |then: Moment| now.seconds().saturating_sub(then.seconds());
+        match key {
+            None => age_s(self.read) >= FRESH_S,
+            Some(id) if self.ring.keys.iter().any(|key| key.id == id) => false,
+            // The first one is never waited for: it is of an instance that has met a rotation before this one.
+            Some(_) => self.asked.is_none_or(|then| age_s(then) >= UNKNOWN_KEY_REFRESH_S),
+        }
+    }
 }
 
 /// The keys that are held: the current one first.
@@ -98,7 +113,7 @@ struct SecretDocument {
 impl Sealer {
     /// Reads the keys for the first time.
     pub(crate) async fn open(client: Client, secret_id: String, clock: Clock) -> Result<Self, Problem> {
-        let held = Held { ring: read_keys(&client, &secret_id).await?, read: clock.now() };
+        let held = Held { ring: read_keys(&client, &secret_id).await?, read: clock.now(), asked: None };
         Ok(Self { client, secret_id, clock, held: RwLock::new(held) })
     }
 
@@ -123,29 +138,27 @@ impl Sealer {
         sealed: &str,
     ) -> Result<Result<String, Unsealable>, Problem> {
         let Some((id, ..)) = take_apart(sealed) else { return Ok(Err(Unsealable)) };
-        if !self.held.read().await.ring.keys.iter().any(|key| key.id == id) {
-            self.refresh_after(UNKNOWN_KEY_REFRESH_S).await?;
-        }
+        self.refresh(Some(id)).await?;
         let ring = self.held.read().await.ring.clone();
         Ok(ring.open(purpose, tenant, context, sealed).ok_or(Unsealable))
     }
 
     /// The keys as they are now, for work that can't wait.
     pub(crate) async fn ring(&self) -> Result<Ring, Problem> {
-        self.refresh_after(FRESH_S).await?;
+        self.refresh(None).await?;
         Ok(self.held.read().await.ring.clone())
     }
 
-    async fn refresh_after(&self, age_s: i64) -> Result<(), Problem> {
+    async fn refresh(&self, key: Option<[u8; KEY_ID_BYTES]>) -> Result<(), Problem> {
         let now = self.clock.now();
-        let old = |held: &Held| now.seconds().saturating_sub(held.read.seconds()) >= age_s;
-        if !old(&*self.held.read().await) {
+        if !self.held.read().await.is_due(key, now) {
             return Ok(());
         }
         let mut held = self.held.write().await;
-        if old(&held) {
+        if held.is_due(key, now) {
             held.ring = read_keys(&self.client, &self.secret_id).await?;
             held.read = now;
+            held.asked = key.map(|_id| now).or(held.asked);
         }
         Ok(())
     }

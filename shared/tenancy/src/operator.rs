@@ -58,9 +58,11 @@ pub struct Access {
 pub struct Operator {
     client: Client,
     kms: aws_sdk_kms::Client,
+    secrets: aws_sdk_secretsmanager::Client,
     registry: String,
     data: String,
     keys: String,
+    sealing_secret: String,
 }
 
 /// A tenant to be.
@@ -141,9 +143,11 @@ impl Operator {
         Ok(Self {
             client: Client::new(sdk),
             kms: aws_sdk_kms::Client::new(sdk),
+            secrets: aws_sdk_secretsmanager::Client::new(sdk),
             registry: setting("REGISTRY_TABLE")?,
             data: setting("DATA_TABLE")?,
             keys: setting("KEYS_TABLE")?,
+            sealing_secret: setting("SEALING_SECRET")?,
         })
     }
 

@@ -205,6 +205,7 @@ impl Plan {
     pub(crate) fn promises_as(&self, other: &Self) -> bool {
         self.tier == other.tier
             && self.placement == other.placement
+            && self.data_key == other.data_key
             && Feature::ALL.iter().all(|&feature| self.has(feature) == other.has(feature))
     }
 

@@ -1,3 +1,5 @@
+mod rotation;
+
 use super::*;
 
 const TEXT: &str = "where the listing goes on";

@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
 
 use super::{Operator, text};
 use crate::{
     Plan, Problem, TenantId,
     aws::store_problem,
     clock::{Clock, Moment},
+    crypto::random_bits,
     key::Family,
     vault::{ALL_KEYS, Wrapped},
 };
@@ -34,6 +37,26 @@ impl Operator {
     pub async fn rotate_data_key(&self, id: &TenantId) -> Result<u32, Problem> {
         let next = |plan: Plan| Plan { data_key: plan.data_key.saturating_add(1), ..plan };
         Ok(self.change_plan(id, next).await?.data_key)
+    }
+
+    /// Makes the platform's sealing key a new one, which nobody reads here. Running instances meet it within 15 minutes, and
+    /// what they sealed under the key before opens until the next renewal. Names of idempotency records change with every
+    /// renewal after the first: a day between two of them is the least, for as long does a client's key count.
+    ///
+    /// # Errors
+    /// [`Problem::Unavailable`] when Secrets Manager does not answer.
+    pub async fn renew_sealing_key(&self) -> Result<(), Problem> {
+        let halves = [random_bits()?, random_bits()?].map(TenantId::spell);
+        let document =
+            SecretString::from(json!({ "key": halves.map(|half| half.to_string()).concat() }).to_string());
+        self.secrets
+            .put_secret_value()
+            .secret_id(&self.sealing_secret)
+            .secret_string(document.expose_secret())
+            .send()
+            .await
+            .map_err(|err| store_problem("renewing the sealing key", err))?;
+        Ok(())
     }
 
     /// Has KMS wrap every data key anew that was wrapped before this moment, under the material that the KMS key has now.
@@ -96,8 +119,9 @@ impl Operator {
             .table_name(&self.keys)
             .key("pk", AttributeValue::S(pk))
             .key("sk", AttributeValue::S(sk))
-            .update_expression("SET wrapped = :anew, wrapped_at = :now")
-            .condition_expression("wrapped = :before")
+            .update_expression("SET #wrapped = :anew, wrapped_at = :now")
+            .condition_expression("#wrapped = :before")
+            .expression_attribute_names("#wrapped", "wrapped")
             .expression_attribute_values(":anew", AttributeValue::B(anew))
             .expression_attribute_values(":now", text(&Clock::System.now().rfc3339()))
             .expression_attribute_values(":before", AttributeValue::B(bytes))

@@ -11,7 +11,8 @@ use secrecy::{ExposeSecret, SecretBox, zeroize::Zeroizing};
 /// Bytes of AES-256's key.
 const KEY_BYTES: usize = 32;
 
-/// Numbers a tenant's data keys from 1. The plan says which one new seals are made under.
+/// Numbers a tenant's data keys from 1. The plan says which one new seals are made under, and a call that began under
+/// another is run again: after a rotation nothing more is sealed under the key before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct KeyId(u32);
 

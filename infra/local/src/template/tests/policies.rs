@@ -125,6 +125,7 @@ fn the_operator_plans_tenants_and_reads_nothing_of_theirs() {
     insta::assert_snapshot!(table(&operator.policies), @r#"
     Registry: Allow dynamodb:GetItem dynamodb:Query dynamodb:PutItem dynamodb:UpdateItem dynamodb:DeleteItem dynamodb:ConditionCheckItem ON arn:aws:dynamodb:table/insula-dev-registry
     Plans: Allow dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#PLAN"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    SealingSecret: Allow secretsmanager:PutSecretValue ON arn:aws:secretsmanager:secret:SealingSecret-Sealin
     "#);
     let without = load(&[("OperatorPrincipal", "")]).unwrap();
     let theirs = |name: &str| matches!(name, "OperatorRole" | "MoverRole" | "KeeperRole");
