@@ -45,7 +45,6 @@ async fn a_body_that_is_no_message_is_refused_and_its_good_twin_is_served() {
     let own = Own::make(stack, "input-bodies", Tier::Free).await;
     let before = pids(stack);
     let good = ping("x");
-    // A REST API without binary media types puts U+FFFD in the place of bad bytes, so the function sees a bad name.
     let bad_utf8 = {
         let at = good.find("ping").unwrap();
         let mut bytes = good.clone().into_bytes();
@@ -55,7 +54,7 @@ async fn a_body_that_is_no_message_is_refused_and_its_good_twin_is_served() {
     let twice = good.replace(r#""id":1"#, r#""id":1,"id":2"#);
     let cases: [(&str, Vec<u8>, u16, Value); 11] = [
         ("cut off", good[..good.len() - 1].into(), 400, json!(-32700)),
-        ("bad UTF-8", bad_utf8, 400, json!(-32600)),
+        ("bad UTF-8", bad_utf8, 400, json!(-32700)),
         ("nested", nested(1_000).into(), 400, json!(-32700)),
         ("nested far", nested(100_000).into(), 400, json!(-32700)),
         ("a name twice", twice.into(), 400, json!(-32700)),

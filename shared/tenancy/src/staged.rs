@@ -36,15 +36,20 @@ pub(crate) struct Write {
 }
 
 /// What happens to a document.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Change {
     /// It becomes this.
     Put(Raw),
     /// It ends.
     Delete,
-    /// It stays as it was when it was read.
-    #[default]
-    Keep,
+    /// It stays as it was when it was read, or is still not there.
+    Keep(Option<Raw>),
+}
+
+impl Default for Change {
+    fn default() -> Self {
+        Self::Keep(None)
+    }
 }
 
 impl Write {
@@ -54,17 +59,21 @@ impl Write {
             version_before: Some(old.version),
             bytes_before: old.bytes(),
             listed_before: old.listed,
-            change: Change::Keep,
+            change: Change::Keep(Some(old.clone())),
         }
     }
 
-    /// What a read sees of it, if it is not the store's own.
-    fn seen(&self) -> Option<Option<&Raw>> {
+    /// What a read sees of it: what was read once in a call is not another the next time.
+    fn seen(&self) -> Option<&Raw> {
         match &self.change {
-            Change::Put(raw) => Some(Some(raw)),
-            Change::Delete => Some(None),
-            Change::Keep => None,
+            Change::Put(raw) => Some(raw),
+            Change::Delete => None,
+            Change::Keep(read) => read.as_ref(),
         }
+    }
+
+    const fn is_kept(&self) -> bool {
+        matches!(self.change, Change::Keep(_))
     }
 }
 
@@ -124,13 +133,13 @@ impl Staged {
 
     /// Whether the commit empties what is cached of the tenant.
     pub(crate) fn empties_cache(&self) -> bool {
-        let changes = self.writes.iter().filter(|(_, write)| write.change != Change::Keep);
+        let changes = self.writes.iter().filter(|(_, write)| !write.is_kept());
         self.clears_cache || changes.into_iter().any(|((shelf, _), _)| shelf.empties_cache())
     }
 
     /// Whether the call will see something else than others do, until it is committed.
     pub(crate) fn has_changes(&self) -> bool {
-        self.clears_cache || self.writes.values().any(|write| write.change != Change::Keep)
+        self.clears_cache || self.writes.values().any(|write| !write.is_kept())
     }
 
     /// Whether a conflict makes the call run again.
@@ -138,9 +147,10 @@ impl Staged {
         self.repeatable
     }
 
-    /// What a read sees of a staged document: `None` when the store's own state counts, `Some(None)` when it will end.
+    /// What a read sees of a document that the call writes or relies on: `None` when the store's own state counts,
+    /// `Some(None)` for one that is not there or will end.
     pub(crate) fn find(&self, shelf: &Shelf, id: &ItemId) -> Option<Option<Raw>> {
-        Some(self.writes.get(&(shelf.clone(), id.clone()))?.seen()?.cloned())
+        Some(self.writes.get(&(shelf.clone(), id.clone()))?.seen().cloned())
     }
 
     /// A page of the store as it will be, in ascending order. `place` says where a document stands in the listing, if
@@ -154,9 +164,8 @@ impl Staged {
     ) -> Vec<Raw> {
         let mut seen: BTreeMap<K, Raw> = page.into_iter().collect();
         for ((_, id), write) in self.writes.iter().filter(|((of, _), _)| of == shelf) {
-            let Some(state) = write.seen() else { continue };
             seen.retain(|_, raw| raw.id != *id);
-            if let Some(raw) = state
+            if let Some(raw) = write.seen()
                 && let Some(at) = place(raw).filter(&within)
             {
                 seen.insert(at, raw.clone());
@@ -188,7 +197,7 @@ impl Staged {
         }
         // A document that was made and ended in one call was never there.
         if write.version_before.is_none() && write.change == Change::Delete {
-            write.change = Change::Keep;
+            write.change = Change::Keep(None);
         }
         self.writes.insert(place, write);
         if self.writes.len() > WRITES_MAX {

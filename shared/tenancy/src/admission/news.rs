@@ -40,7 +40,7 @@ fn entry((shelf, id): &Place, write: &Write) -> Option<Entry> {
     let (version, listed) = match &write.change {
         Change::Put(raw) => (raw.version, raw.prepared.searchable.as_ref().map(Listed::of)),
         Change::Delete => (write.version_before?.saturating_add(1), None),
-        Change::Keep => return None,
+        Change::Keep(_) => return None,
     };
     (listed.is_some() || write.listed_before).then_some(Entry { name, version, listed })
 }

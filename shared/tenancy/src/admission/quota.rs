@@ -43,7 +43,7 @@ impl Growth {
             let (bytes_after, is_after) = match &write.change {
                 Change::Put(raw) => (raw.bytes(), true),
                 Change::Delete => (0, false),
-                Change::Keep => continue,
+                Change::Keep(_) => continue,
             };
             let more = i64::from(is_after).saturating_sub(write.version_before.is_some().into());
             let bytes = bytes_after.saturating_sub(write.bytes_before);

@@ -289,7 +289,7 @@ impl Transaction<'_> {
                     .build()
                     .map_err(fault)?,
             ),
-            Change::Keep => item.condition_check(
+            Change::Keep(_) => item.condition_check(
                 ConditionCheck::builder()
                     .table_name(&*room.table)
                     .set_key(Some(key))

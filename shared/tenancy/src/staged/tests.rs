@@ -66,8 +66,9 @@ fn a_record_that_was_made_and_ended_in_one_call_was_never_there() {
     staged.create(&notes(), new.clone()).unwrap();
     assert!(staged.find(&notes(), &new.id).unwrap().is_some());
     staged.delete(&notes(), &new).unwrap();
-    assert_eq!(staged.find(&notes(), &new.id), None);
-    let kept = Write { version_before: None, bytes_before: 0, listed_before: false, change: Change::Keep };
+    assert_eq!(staged.find(&notes(), &new.id), Some(None));
+    let kept =
+        Write { version_before: None, bytes_before: 0, listed_before: false, change: Change::Keep(None) };
     assert_eq!(staged.close().into_values().collect::<Vec<_>>(), [kept]);
 
     let mut staged = Staged::default();
@@ -122,7 +123,8 @@ fn what_a_transaction_read_stays_a_condition_until_it_is_written() {
     staged.rely(&notes(), &id("a"), Some(&raw("a", 7, "1234"))).unwrap();
     staged.rely(&notes(), &id("gone"), None).unwrap();
     assert!(staged.repeatable());
-    assert_eq!(staged.find(&notes(), &id("a")), None, "the store's own state is still what counts");
+    assert_eq!(staged.find(&notes(), &id("a")), Some(Some(raw("a", 7, "1234"))), "read once, it stays so");
+    assert_eq!((staged.find(&notes(), &id("gone")), staged.find(&notes(), &id("b"))), (Some(None), None));
     staged.replace(&notes(), &raw("a", 7, "1234"), raw("a", 0, "12")).unwrap();
     staged.rely(&notes(), &id("a"), Some(&raw("a", 8, "12"))).unwrap();
     let writes: Vec<_> = staged.close().into_values().collect();
@@ -132,7 +134,8 @@ fn what_a_transaction_read_stays_a_condition_until_it_is_written() {
         listed_before: false,
         change: Change::Put(raw("a", 8, "12")),
     };
-    let kept = Write { version_before: None, bytes_before: 0, listed_before: false, change: Change::Keep };
+    let kept =
+        Write { version_before: None, bytes_before: 0, listed_before: false, change: Change::Keep(None) };
     assert_eq!(writes, [put, kept]);
 }
 
