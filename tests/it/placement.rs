@@ -7,7 +7,10 @@ use insula_tenancy::{
 use serde_json::json;
 
 use crate::{
-    ask::{Own, code_of, data_table, on_stack, operate, tenant_id, tenant_store, text, verdict},
+    ask::{
+        Own, code_of, credentials, data_table, on_stack, operate, store, tenant_id, tenant_store, text,
+        verdict,
+    },
     harness::{Stack, json_of, options, stack, start, tool_call},
 };
 
@@ -69,6 +72,16 @@ async fn a_tenant_is_moved_to_its_own_table_and_back_with_all_that_it_has() {
     assert_eq!(titles(&own, stack).await, ["keyed", "one", "two"]);
     assert_eq!((own.notes(stack).await, own.meter(stack).await.0), (3, 5));
     assert_eq!(moved(stack, &own.id, Placement::Pooled).await.unwrap(), Moved { sum: None, removed: 0 });
+    // It is guarded as the table of all is, until the command that knows that it is empty removes it.
+    let (mover, table) = (store(stack, credentials(stack, "MoverRole", &[])), own_table(stack, &own.id));
+    let ttl = mover.describe_time_to_live().table_name(&table).send().await.unwrap();
+    let ttl = ttl.time_to_live_description.unwrap();
+    assert_eq!(
+        (ttl.attribute_name.as_deref(), ttl.time_to_live_status.unwrap().as_str()),
+        (Some("ttl"), "ENABLED")
+    );
+    assert!(stack.local.aws.calls().keys().any(|call| call.ends_with("UpdateContinuousBackups")));
+    assert_eq!(verdict(mover.delete_table().table_name(&table).send().await), "ValidationException");
     let id = own.id.clone();
     let drop = async move { stack.local.mover.drop_own_table(&id).await };
     on_stack(stack, drop).await.unwrap();
@@ -102,6 +115,17 @@ async fn a_session_reaches_its_own_table_and_no_other_tenants() {
             let reply = query.expression_attribute_values(":pk", pk(tenant)).send().await;
             assert_eq!(verdict(reply), expected, "{index} {session} {tenant}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_table_of_its_own_is_for_the_tier_business() {
+    let stack = stack();
+    for (slug, tier, is_moved) in
+        [("placement-low", Tier::Professional, false), ("placement-high", Tier::Business, true)]
+    {
+        let own = Own::make(stack, slug, tier).await;
+        assert_eq!(moved(stack, &own.id, Placement::Dedicated).await.is_ok(), is_moved, "{slug}");
     }
 }
 

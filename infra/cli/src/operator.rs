@@ -285,6 +285,9 @@ impl At {
         let collections = Collections::read(&self.config()?).map_err(|err| err.to_string())?;
         let names: Vec<_> = collections.all().iter().map(|one| one.name().clone()).collect();
         let id = self.operator("OperatorRole").await?.find_tenant(slug).await.map_err(said)?;
+        if to == Placement::Dedicated {
+            self.wrap_under_own_key(slug).await?;
+        }
         let moved = mover.move_tenant(&id, to, &names).await.map_err(said)?;
         say(&match moved.sum {
             Some(sum) => format!(
@@ -300,8 +303,41 @@ impl At {
             say("waiting until no instance asks for its own table any more\n")?;
             tokio::time::sleep(Duration::from_secs(ROUTE_TTL_S)).await;
             mover.drop_own_table(&id).await.map_err(said)?;
+            self.wrap_under_key_of_all(slug).await?;
         }
         Ok(())
+    }
+
+    /// Gives the tenant a KMS key of its own, if it has none, and has its data keys wrapped under it.
+    async fn wrap_under_own_key(&self, slug: &Slug) -> Result<(), String> {
+        let (operator, keeper) = (self.operator("OperatorRole").await?, self.operator("KeeperRole").await?);
+        let id = operator.find_tenant(slug).await.map_err(said)?;
+        let plan = operator.plan(&id).await.map_err(said)?;
+        let arn = match plan.own_kms_key {
+            Some(arn) => arn,
+            None => keeper.make_own_key(&id).await.map_err(said)?,
+        };
+        let change = |plan: Plan| Plan { own_kms_key: Some(arn.clone()), ..plan };
+        operator.change_plan(&id, change).await.map_err(said)?;
+        say("waiting until every instance knows the tenant's own KMS key\n")?;
+        tokio::time::sleep(Duration::from_secs(ROUTE_TTL_S)).await;
+        let done = keeper.rewrap_keys_under(&id, Some(&arn)).await.map_err(said)?;
+        say(&format!("{slug}: {} data keys wrapped under {arn}\n", done.wrapped))
+    }
+
+    async fn wrap_under_key_of_all(&self, slug: &Slug) -> Result<(), String> {
+        let (operator, keeper) = (self.operator("OperatorRole").await?, self.operator("KeeperRole").await?);
+        let id = operator.find_tenant(slug).await.map_err(said)?;
+        let Some(arn) = operator.plan(&id).await.map_err(said)?.own_kms_key else { return Ok(()) };
+        operator.change_plan(&id, |plan| Plan { own_kms_key: None, ..plan }).await.map_err(said)?;
+        say("waiting until no instance wraps under the tenant's own KMS key any more\n")?;
+        tokio::time::sleep(Duration::from_secs(ROUTE_TTL_S)).await;
+        let done = keeper.rewrap_keys_under(&id, None).await.map_err(said)?;
+        keeper.retire_own_key(&id, &arn).await.map_err(said)?;
+        say(&format!(
+            "{slug}: {} data keys wrapped under the key of all; {arn} ends in 30 days\n",
+            done.wrapped
+        ))
     }
 }
 

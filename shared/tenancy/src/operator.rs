@@ -20,6 +20,8 @@ use crate::{
 
 mod keys;
 mod mover;
+mod own_key;
+mod own_table;
 mod partitions;
 mod plan;
 
@@ -63,6 +65,8 @@ pub struct Operator {
     data: String,
     keys: String,
     sealing_secret: String,
+    /// ARN of the KMS key of all.
+    tenants_key: String,
 }
 
 /// A tenant to be.
@@ -148,6 +152,7 @@ impl Operator {
             data: setting("DATA_TABLE")?,
             keys: setting("KEYS_TABLE")?,
             sealing_secret: setting("SEALING_SECRET")?,
+            tenants_key: setting("TENANTS_KEY")?,
         })
     }
 

@@ -37,6 +37,8 @@ pub struct Plan {
     pub moving: Option<Moving>,
     /// The number of the data key under which secrets are sealed from now on; those before it still open.
     pub data_key: u32,
+    /// ARN of the KMS key that new data keys are wrapped under, if it is the tenant's own.
+    pub own_kms_key: Option<String>,
 }
 
 /// Where a tenant's data is.
@@ -192,6 +194,7 @@ impl Plan {
             placement: Placement::Pooled,
             moving: None,
             data_key: 1,
+            own_kms_key: None,
         }
     }
 
@@ -237,6 +240,7 @@ impl Plan {
         ]);
         item.insert("data_key".to_owned(), number(self.data_key.into()));
         item.insert("placement".to_owned(), text(self.placement.word()));
+        item.extend(self.own_kms_key.as_deref().map(|arn| ("own_kms_key".to_owned(), text(arn))));
         item.extend(self.moving.map(|moving| ("moving".to_owned(), text(moving.word()))));
         item.extend(self.limits.named().map(|(name, limit)| (name.to_owned(), number(limit))));
         item
@@ -260,6 +264,10 @@ impl Plan {
             placement: text("placement")?.parse().ok()?,
             moving: Moving::read(item.get("moving"))?,
             data_key: u32::try_from(number("data_key")?).ok()?,
+            own_kms_key: match item.get("own_kms_key") {
+                Some(arn) => Some(arn.as_s().ok()?.clone()),
+                None => None,
+            },
         })
     }
 

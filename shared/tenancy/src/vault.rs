@@ -28,7 +28,7 @@ const READING: &str = "reading a data key";
 #[derive(Debug)]
 pub(crate) struct Vault {
     kms: aws_sdk_kms::Config,
-    /// ARN of the KMS key under which new data keys are wrapped.
+    /// ARN of the KMS key under which new data keys are wrapped, of tenants without one of their own.
     wrapping_key: String,
     table: String,
     // INVARIANT: what is kept under a tenant was unwrapped by a session of that tenant; `read` and `make` keep it.
@@ -122,7 +122,7 @@ impl Vault {
             .store
             .kms(&self.kms)
             .generate_data_key()
-            .key_id(&self.wrapping_key)
+            .key_id(room.plan.own_kms_key.as_ref().unwrap_or(&self.wrapping_key))
             .key_spec(DataKeySpec::Aes256)
             .encryption_context("tenant", room.tenant.as_str())
             .send()

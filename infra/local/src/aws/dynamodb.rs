@@ -11,7 +11,7 @@ use dynoxide::{Database, DynoxideError};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
-use self::units::Units;
+use self::{guards::Guards, units::Units};
 use super::{
     need::{Malformed, Need},
     reply::Reply,
@@ -20,6 +20,7 @@ use crate::template::Table;
 
 mod expression;
 mod facts;
+mod guards;
 mod members;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub struct Dynamo {
     /// What the ARN of a table begins with.
     arn_prefix: String,
     units: Units,
+    guards: Guards,
 }
 
 /// By name.
@@ -107,7 +109,7 @@ impl Dynamo {
             }
         }
         let tables = Arc::new(RwLock::new(shapes));
-        Ok(Self { database, tables, arn_prefix, units: Units::default() })
+        Ok(Self { database, tables, arn_prefix, units: Units::default(), guards: Guards::default() })
     }
 
     fn shapes(&self) -> RwLockReadGuard<'_, Tables> {
@@ -125,6 +127,9 @@ impl Dynamo {
     /// Does it.
     pub async fn serve(&self, operation: &str, mut body: Value) -> Reply {
         self.name_tables(&mut body);
+        if let Some(reply) = self.guarded(operation, &body) {
+            return reply;
+        }
         let unasked = Units::ask(operation, &mut body);
         let called = operation;
         let (database, tables) = (self.database.clone(), Arc::clone(&self.tables));
@@ -142,6 +147,23 @@ impl Dynamo {
         let mut reply = served.unwrap_or_else(|_panic| Reply::fault("InternalServerError"));
         self.units.count(called, unasked, &mut reply.body);
         reply
+    }
+
+    /// The answer of a table's guards, where they have one.
+    fn guarded(&self, operation: &str, body: &Value) -> Option<Reply> {
+        let name = body.get("TableName").and_then(Value::as_str).unwrap_or_default();
+        match operation {
+            "CreateTable" if !self.shapes().contains_key(name) => {
+                self.guards.protect(name, body);
+                None
+            }
+            "DeleteTable" => self.guards.refusal(name),
+            _ if guards::OPERATIONS.contains(&operation) => Some(match self.table(name) {
+                Ok(_) => self.guards.answer(operation, name, body),
+                Err(_) => Reply::refused("ResourceNotFoundException", "there is no such table"),
+            }),
+            _ => None,
+        }
     }
 
     /// Read and write units since the start, by operation.
@@ -238,6 +260,8 @@ fn dispatch(database: &Database, operation: &str, body: Value) -> Reply {
         "TransactWriteItems" => run(body, |request| database.transact_write_items(request)),
         "TransactGetItems" => run(body, |request| database.transact_get_items(request)),
         "DescribeTable" => run(body, |request| database.describe_table(request)),
+        "DescribeTimeToLive" => run(body, |request| database.describe_time_to_live(request)),
+        "UpdateTimeToLive" => run(body, |request| database.update_time_to_live(request)),
         _ => Reply::refused("UnknownOperationException", "there is no such operation here"),
     }
 }

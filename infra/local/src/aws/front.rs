@@ -347,7 +347,10 @@ impl Door {
             let named = Query { principal: Some(&session.role_arn), ..query };
             let allows = |policies: &Policies| policies.decide(&query) == Decision::Allow;
             let admits = |policies: &Policies| policies.decide(&named) == Decision::Allow;
-            let key = !action.starts_with("kms:") || self.kms.key_policy(&resource).is_some_and(admits);
+            // A key that is still to be made has no policy to ask.
+            let key = !action.starts_with("kms:")
+                || resource == "*"
+                || self.kms.known(&resource).is_some_and(|key| admits(&key.policy));
             if !(key && allows(&role.policies) && session.policy.as_ref().is_none_or(allows)) {
                 self.deny(session, &action, &resource);
                 return Err(format!(

@@ -2,7 +2,8 @@
 
 use std::{
     collections::{BTreeMap, hash_map::Entry},
-    path::Path,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use aws_lc_rs::rand;
@@ -24,7 +25,15 @@ mod tests;
 
 const GRAMMAR: Grammar = Grammar {
     service: "KMS",
-    operations: &["Encrypt", "Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "DescribeKey"],
+    operations: &[
+        "Encrypt",
+        "Decrypt",
+        "GenerateDataKey",
+        "GenerateDataKeyWithoutPlaintext",
+        "DescribeKey",
+        "EnableKeyRotation",
+        "ScheduleKeyDeletion",
+    ],
     members: &[
         "KeyId",
         "EncryptionContext",
@@ -33,7 +42,13 @@ const GRAMMAR: Grammar = Grammar {
         "NumberOfBytes",
         "Plaintext",
         "CiphertextBlob",
+        "PendingWindowInDays",
     ],
+};
+const MAKING: Grammar = Grammar {
+    service: "KMS",
+    operations: &["CreateKey"],
+    members: &["Description", "KeySpec", "KeyUsage", "Policy", "Tags"],
 };
 /// The one operation that has two keys and two contexts.
 const REWRAPPING: Grammar = Grammar {
@@ -55,8 +70,17 @@ pub struct Kms {
     service: Service,
     account: String,
     region: String,
+    data: Option<PathBuf>,
     /// By ARN.
-    policies: BTreeMap<String, Policies>,
+    known: RwLock<BTreeMap<String, Arc<Known>>>,
+}
+
+/// What decides who may use a key.
+#[derive(Debug)]
+pub struct Known {
+    /// The key's own policy.
+    pub policy: Policies,
+    tags: BTreeMap<String, String>,
 }
 
 struct Service(KmsService);
@@ -81,10 +105,16 @@ impl Kms {
         // The emulator has one account for all; it is set once, to what the template was resolved for.
         winterbaume_core::set_default_account_id(account);
         let mut view: KmsStateView = read_kept(data, FILE)?.unwrap_or_default();
-        let mut policies = BTreeMap::new();
+        let mut known = BTreeMap::new();
+        // Keys that were made by a call are known by what was kept of them.
+        for (key, kept) in view.keys.iter().filter_map(|(id, key)| Some((key, view.key_policies.get(id)?))) {
+            let tags = key.tags.clone().into_iter().collect();
+            known.insert(key.arn.clone(), Arc::new(read_known(kept, tags)?));
+        }
         for key in keys {
             let policy = Policies::parse(std::slice::from_ref(&key.policy));
-            policies.insert(key.arn.clone(), policy.map_err(|err| format!("{}: {err}", key.name))?);
+            let policy = policy.map_err(|err| format!("{}: {err}", key.name))?;
+            known.insert(key.arn.clone(), Arc::new(Known { policy, tags: BTreeMap::new() }));
             let id = key.arn.rsplit('/').next().unwrap_or_default().to_owned();
             if let Entry::Vacant(missing) = view.keys.entry(id) {
                 let made = new_key(missing.key(), key, account, region)?;
@@ -95,13 +125,18 @@ impl Kms {
         let service = KmsService::new();
         service.restore(account, region, view).await.map_err(|err| format!("{err:?}"))?;
         let (account, region) = (account.to_owned(), region.to_owned());
-        Ok(Self { service: Service(service), account, region, policies })
+        let (data, known) = (data.map(Path::to_owned), RwLock::new(known));
+        Ok(Self { service: Service(service), account, region, data, known })
     }
 
-    /// The policy of a key of this ARN.
+    /// A key of this ARN.
     #[must_use]
-    pub fn key_policy(&self, arn: &str) -> Option<&Policies> {
-        self.policies.get(arn)
+    pub fn known(&self, arn: &str) -> Option<Arc<Known>> {
+        self.all().get(arn).cloned()
+    }
+
+    fn all(&self) -> RwLockReadGuard<'_, BTreeMap<String, Arc<Known>>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What this call needs to be allowed.
@@ -109,28 +144,54 @@ impl Kms {
     /// # Errors
     /// A call whose key or encryption context can't be known.
     pub fn needs(&self, operation: &str, body: &Value) -> Result<Vec<Need>, Malformed> {
+        if MAKING.operations.contains(&operation) {
+            MAKING.check(operation, body)?;
+            return self.needs_of_making(body);
+        }
         if !REWRAPPING.operations.contains(&operation) {
             GRAMMAR.check(operation, body)?;
-            let arn = self.key("KeyId", operation, body)?;
-            let context = self.context(body.get("EncryptionContext"))?;
-            return Ok(vec![Need { action: format!("kms:{operation}"), resource: arn.clone(), context }]);
+            let resource = self.key("KeyId", operation, body)?;
+            let context = self.context(&resource, body.get("EncryptionContext"))?;
+            return Ok(vec![Need { action: format!("kms:{operation}"), resource, context }]);
         }
         REWRAPPING.check(operation, body)?;
         let (from, to) =
             (self.key("SourceKeyId", operation, body)?, self.key("DestinationKeyId", operation, body)?);
-        let sides = [("kms:ReEncryptFrom", from, "Source"), ("kms:ReEncryptTo", to, "Destination")];
+        let sides = [("kms:ReEncryptFrom", &from, "Source"), ("kms:ReEncryptTo", &to, "Destination")];
         let need = |(action, arn, side): (&str, &String, &str)| {
-            let mut context = self.context(body.get(format!("{side}EncryptionContext")))?;
+            let mut context = self.context(arn, body.get(format!("{side}EncryptionContext")))?;
             context.one("kms:ReEncryptOnSameKey", if from == to { "true" } else { "false" });
             Ok(Need { action: action.to_owned(), resource: arn.clone(), context })
         };
         sides.into_iter().map(need).collect()
     }
 
-    /// What policies can ask of an encryption context.
-    fn context(&self, pairs: Option<&Value>) -> Result<Context, Malformed> {
+    /// A key can be made by whoever may make one and tag it so; it has no policy of its own yet.
+    fn needs_of_making(&self, body: &Value) -> Result<Vec<Need>, Malformed> {
+        let wrong = || Malformed("Policy or Tags are not understood".to_owned());
+        let policy = body.get("Policy").and_then(Value::as_str).ok_or_else(wrong)?;
+        let tags = tags(body).ok_or_else(wrong)?;
+        read_known(policy, BTreeMap::new()).map_err(Malformed)?;
         let mut context = Context::default();
         context.one("kms:CallerAccount", &*self.account);
+        if !tags.is_empty() {
+            context.set("aws:TagKeys", tags.keys().cloned());
+        }
+        for (name, value) in tags {
+            context.one(&format!("aws:RequestTag/{name}"), value);
+        }
+        let actions = ["kms:CreateKey", "kms:TagResource"].map(str::to_owned);
+        let need = |action| Need { action, resource: "*".to_owned(), context: context.clone() };
+        Ok(actions.into_iter().map(need).collect())
+    }
+
+    /// What policies can ask of a key and an encryption context.
+    fn context(&self, arn: &str, pairs: Option<&Value>) -> Result<Context, Malformed> {
+        let mut context = Context::default();
+        context.one("kms:CallerAccount", &*self.account);
+        for (name, value) in self.known(arn).iter().flat_map(|known| &known.tags) {
+            context.one(&format!("aws:ResourceTag/{name}"), &**value);
+        }
         let Some(pairs) = pairs else { return Ok(context) };
         let pairs = pairs.as_object().ok_or_else(|| Malformed("EncryptionContext".to_owned()))?;
         if pairs.is_empty() {
@@ -150,25 +211,26 @@ impl Kms {
     }
 
     /// The ARN of the key that a member names, or that a ciphertext begins with the id of.
-    fn key(&self, member: &str, operation: &str, body: &Value) -> Result<&String, Malformed> {
+    fn key(&self, member: &str, operation: &str, body: &Value) -> Result<String, Malformed> {
         let id = |arn: &str| arn.rsplit('/').next().unwrap_or_default().to_owned();
+        let known = self.all();
         let found = || match body.get(member) {
             Some(key) => {
                 let key = key.as_str()?;
-                self.policies.keys().find(|arn| *arn == key || id(arn) == key)
+                known.keys().find(|arn| *arn == key || id(arn) == key)
             }
             None if operation == "Decrypt" || member == "SourceKeyId" => {
                 let blob = STANDARD.decode(body.get("CiphertextBlob")?.as_str()?).ok()?;
-                self.policies.keys().find(|arn| blob.starts_with(id(arn).as_bytes()))
+                known.keys().find(|arn| blob.starts_with(id(arn).as_bytes()))
             }
             None => None,
         };
-        found().ok_or_else(|| Malformed("there is no such key".to_owned()))
+        found().cloned().ok_or_else(|| Malformed("there is no such key".to_owned()))
     }
 
     /// Does it.
     pub async fn serve(&self, operation: &str, mut body: Value) -> Reply {
-        if ![GRAMMAR, REWRAPPING].iter().any(|grammar| grammar.operations.contains(&operation)) {
+        if ![GRAMMAR, MAKING, REWRAPPING].iter().any(|grammar| grammar.operations.contains(&operation)) {
             return unknown();
         }
         // The emulator joins a context as `k=v,k=v`, so `{a: "b,c=d"}` would open what `{a: b, c: d}` sealed.
@@ -180,8 +242,55 @@ impl Kms {
                 pairs.insert("context".to_owned(), Value::String(json!(sorted).to_string()));
             }
         }
-        ask(&self.service.0, &self.region, &format!("TrentService.{operation}"), &body).await
+        let reply = self.ask(operation, &body).await;
+        let kept = match operation {
+            _ if reply.status != 200 => Ok(()),
+            "CreateKey" => self.take_over(&body, &reply).await,
+            "EnableKeyRotation" | "ScheduleKeyDeletion" => self.keep().await,
+            _ => Ok(()),
+        };
+        kept.map_or_else(|_why| Reply::fault("KMSInternalException"), |()| reply)
     }
+
+    async fn ask(&self, operation: &str, body: &Value) -> Reply {
+        ask(&self.service.0, &self.region, &format!("TrentService.{operation}"), body).await
+    }
+
+    /// Takes over a new key, and keeps it.
+    async fn take_over(&self, body: &Value, reply: &Reply) -> Result<(), String> {
+        let arn = reply.body.pointer("/KeyMetadata/Arn").and_then(Value::as_str).ok_or("no ARN")?.to_owned();
+        let policy = body.get("Policy").and_then(Value::as_str).ok_or("no policy")?;
+        let known = read_known(policy, tags(body).ok_or("no tags")?)?;
+        let put = json!({ "KeyId": arn, "PolicyName": "default", "Policy": policy });
+        if self.ask("PutKeyPolicy", &put).await.status != 200 {
+            return Err("the policy is not kept".to_owned());
+        }
+        self.keep().await?;
+        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(arn, Arc::new(known));
+        Ok(())
+    }
+
+    async fn keep(&self) -> Result<(), String> {
+        keep(self.data.as_deref(), FILE, &self.service.0.snapshot(&self.account, &self.region).await)
+    }
+}
+
+fn read_known(policy: &str, tags: BTreeMap<String, String>) -> Result<Known, String> {
+    let policy: Value = serde_json::from_str(policy).map_err(|err| err.to_string())?;
+    let policy = Policies::parse(std::slice::from_ref(&policy)).map_err(|err| err.to_string())?;
+    Ok(Known { policy, tags })
+}
+
+/// The tags of a new key; none if one is there twice or is not understood.
+fn tags(body: &Value) -> Option<BTreeMap<String, String>> {
+    let mut tags = BTreeMap::new();
+    for tag in body.get("Tags").map_or(Some(&Vec::new()), Value::as_array)? {
+        let text = |name: &str| tag.get(name)?.as_str().map(str::to_owned);
+        if tags.insert(text("TagKey")?, text("TagValue")?).is_some() {
+            return None;
+        }
+    }
+    Some(tags)
 }
 
 fn new_key(id: &str, key: &Key, account: &str, region: &str) -> Result<Value, String> {

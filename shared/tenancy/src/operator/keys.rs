@@ -84,7 +84,7 @@ impl Operator {
                 .await
                 .map_err(|err| store_problem(REWRAPPING, err))?;
             for row in page.items() {
-                let count = if self.rewrap(row).await? { &mut done.wrapped } else { &mut done.met };
+                let count = if self.rewrap(row, None).await? { &mut done.wrapped } else { &mut done.met };
                 *count = count.saturating_add(1);
             }
             start = page.last_evaluated_key;
@@ -94,8 +94,13 @@ impl Operator {
         }
     }
 
-    /// Wraps one key anew; `false` where it is not any more what was read.
-    async fn rewrap(&self, row: &HashMap<String, AttributeValue>) -> Result<bool, Problem> {
+    /// Wraps one key anew, under this KMS key or the one that it is wrapped under; `false` where it is not any more what was
+    /// read.
+    pub(super) async fn rewrap(
+        &self,
+        row: &HashMap<String, AttributeValue>,
+        under: Option<&str>,
+    ) -> Result<bool, Problem> {
         let broken = || Problem::internal(REWRAPPING, "a row is not whole");
         let key = |name: &str| row.get(name)?.as_s().ok().cloned();
         let (pk, sk) = (key("pk").ok_or_else(broken)?, key("sk").ok_or_else(broken)?);
@@ -107,7 +112,7 @@ impl Operator {
             .ciphertext_blob(bytes.clone())
             .source_key_id(&kms_key)
             .source_encryption_context("tenant", tenant.as_str())
-            .destination_key_id(&kms_key)
+            .destination_key_id(under.unwrap_or(&kms_key))
             .destination_encryption_context("tenant", tenant.as_str())
             .send()
             .await
@@ -119,10 +124,11 @@ impl Operator {
             .table_name(&self.keys)
             .key("pk", AttributeValue::S(pk))
             .key("sk", AttributeValue::S(sk))
-            .update_expression("SET #wrapped = :anew, wrapped_at = :now")
+            .update_expression("SET #wrapped = :anew, wrapped_at = :now, kms_key = :key")
             .condition_expression("#wrapped = :before")
             .expression_attribute_names("#wrapped", "wrapped")
             .expression_attribute_values(":anew", AttributeValue::B(anew))
+            .expression_attribute_values(":key", text(under.unwrap_or(&kms_key)))
             .expression_attribute_values(":now", text(&Clock::System.now().rfc3339()))
             .expression_attribute_values(":before", AttributeValue::B(bytes))
             .send()

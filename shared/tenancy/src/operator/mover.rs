@@ -7,11 +7,8 @@ use std::{
 };
 
 use aws_sdk_dynamodb::{
-    operation::{create_table::CreateTableError, transact_write_items::TransactWriteItemsError},
-    types::{
-        AttributeDefinition, AttributeValue, BillingMode, CancellationReason, ConditionCheck, Delete,
-        GlobalSecondaryIndex, Put, TableDescription, TableStatus, TransactWriteItem,
-    },
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{AttributeValue, CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem},
 };
 
 use super::{
@@ -20,7 +17,7 @@ use super::{
     text,
 };
 use crate::{
-    CollectionName, Moving, Placement, Plan, Problem, TenantId,
+    CollectionName, Moving, Placement, Plan, Problem, TenantId, Tier,
     aws::{read_item, store_problem},
     clock::{Clock, Moment},
     key::Family,
@@ -32,9 +29,7 @@ const ITEMS_MAX: usize = 50;
 const BYTES_MAX: usize = 3 * 1024 * 1024;
 /// Turns of a transaction that meets another.
 const WRITE_ATTEMPTS_MAX: u32 = 8;
-/// Turns of waiting for a table.
-const TABLE_ATTEMPTS_MAX: u32 = 60;
-const MOVING: &str = "moving a tenant";
+pub(super) const MOVING: &str = "moving a tenant";
 
 /// What a move came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +60,7 @@ impl Operator {
     ///
     /// # Errors
     /// [`Problem::Conflict`] when the sides don't agree, a collection is not in the list, or the plan is changed
-    /// meanwhile: the tenant is served where it was. [`Problem::Unavailable`] when the store does not answer: call again.
+    /// meanwhile: the tenant is served where it was. [`Problem::Invalid`] for a table of its own below the tier business. [`Problem::Unavailable`] when the store does not answer: call again.
     pub async fn move_tenant(
         &self,
         id: &TenantId,
@@ -73,6 +68,10 @@ impl Operator {
         collections: &[CollectionName],
     ) -> Result<Moved, Problem> {
         let mut plan = self.plan(id).await?;
+        if to == Placement::Dedicated && plan.tier != Tier::Business {
+            let detail = "only a tenant of the tier business has a table of its own".to_owned();
+            return Err(Problem::Invalid { detail });
+        }
         let way = self.way(id, to, collections).await?;
         let mut sum = None;
         if plan.placement != to {
@@ -87,24 +86,6 @@ impl Operator {
             }
         }
         Ok(Moved { sum, removed })
-    }
-
-    /// Removes the empty table that a move back left. Instances may ask it for as long as they remember a route, so
-    /// this is not part of the move: wait [`crate::operator::ROUTE_TTL_S`] seconds before.
-    ///
-    /// # Errors
-    /// [`Problem::Conflict`] for a tenant whose data is there, or on its way.
-    pub async fn drop_own_table(&self, id: &TenantId) -> Result<(), Problem> {
-        let plan = self.plan(id).await?;
-        if plan.placement == Placement::Dedicated || plan.moving.is_some() {
-            return Err(Problem::Conflict { detail: "the tenant's data is in this table".to_owned() });
-        }
-        let name = Placement::Dedicated.table(&self.data.as_str().into(), id);
-        if self.has_table(&name).await? {
-            let reply = self.client.delete_table().table_name(&*name).send().await;
-            reply.map_err(|err| store_problem(MOVING, err))?;
-        }
-        Ok(())
     }
 
     async fn copy_and_decide(
@@ -302,72 +283,6 @@ impl Operator {
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
         }
         Err(Problem::Unavailable { doing: MOVING, source: None })
-    }
-
-    /// Makes a table like that of all, and waits until it is there.
-    async fn make_table(&self, name: &str) -> Result<(), Problem> {
-        if !self.has_table(name).await? {
-            let pooled = self.described(&self.data).await?;
-            let pooled = pooled.ok_or_else(|| Problem::internal(MOVING, "there is no table of all"))?;
-            self.create_like(name, &pooled).await?;
-        }
-        for _ in 0..TABLE_ATTEMPTS_MAX {
-            let described = self.described(name).await?;
-            if described.is_some_and(|table| table.table_status == Some(TableStatus::Active)) {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-        Err(Problem::Unavailable { doing: MOVING, source: None })
-    }
-
-    async fn create_like(&self, name: &str, pooled: &TableDescription) -> Result<(), Problem> {
-        let mut attributes: Vec<AttributeDefinition> = pooled.attribute_definitions().to_vec();
-        attributes.sort_by(|a, b| a.attribute_name.cmp(&b.attribute_name));
-        let index = |index: &aws_sdk_dynamodb::types::GlobalSecondaryIndexDescription| {
-            GlobalSecondaryIndex::builder()
-                .set_index_name(index.index_name.clone())
-                .set_key_schema(index.key_schema.clone())
-                .set_projection(index.projection.clone())
-                .build()
-                .map_err(fault)
-        };
-        let indexes: Vec<_> =
-            pooled.global_secondary_indexes().iter().map(index).collect::<Result<_, _>>()?;
-        let reply = self
-            .client
-            .create_table()
-            .table_name(name)
-            .set_attribute_definitions(Some(attributes))
-            .set_key_schema(pooled.key_schema.clone())
-            .billing_mode(BillingMode::PayPerRequest)
-            .set_global_secondary_indexes(Some(indexes).filter(|indexes| !indexes.is_empty()))
-            .send()
-            .await;
-        match reply {
-            Ok(_) => Ok(()),
-            // Another run of this command made it.
-            Err(err)
-                if err.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) =>
-            {
-                Ok(())
-            }
-            Err(err) => Err(store_problem(MOVING, err)),
-        }
-    }
-
-    async fn has_table(&self, name: &str) -> Result<bool, Problem> {
-        Ok(self.described(name).await?.is_some())
-    }
-
-    async fn described(&self, name: &str) -> Result<Option<TableDescription>, Problem> {
-        match self.client.describe_table().table_name(name).send().await {
-            Ok(reply) => Ok(reply.table),
-            Err(err) if err.as_service_error().is_some_and(|err| err.is_resource_not_found_exception()) => {
-                Ok(None)
-            }
-            Err(err) => Err(store_problem(MOVING, err)),
-        }
     }
 }
 

@@ -69,7 +69,18 @@ pub(super) fn needs(dynamo: &Dynamo, operation: &str, body: &Value) -> Result<Ve
         "TransactGetItems" | "TransactWriteItems" => transaction(dynamo, operation, body),
         "BatchGetItem" | "BatchWriteItem" => batch(dynamo, operation, body),
         "CreateTable" => one(table(dynamo, operation, known(body, &[CREATE])?)),
-        "DescribeTable" | "DeleteTable" => one(table(dynamo, operation, known(body, &[&["TableName"]])?)),
+        "DescribeTable" | "DeleteTable" | "DescribeTimeToLive" => {
+            one(table(dynamo, operation, known(body, &[&["TableName"]])?))
+        }
+        "UpdateTable" => {
+            one(table(dynamo, operation, known(body, &[&["TableName", "DeletionProtectionEnabled"]])?))
+        }
+        "UpdateTimeToLive" => {
+            one(table(dynamo, operation, known(body, &[&["TableName", "TimeToLiveSpecification"]])?))
+        }
+        "UpdateContinuousBackups" => {
+            one(table(dynamo, operation, known(body, &[&["TableName", "PointInTimeRecoverySpecification"]])?))
+        }
         _ => Err(Malformed(format!("{operation} is not an operation of this store"))),
     }
 }

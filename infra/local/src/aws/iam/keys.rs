@@ -25,7 +25,8 @@ const NAMES: [&str; 20] = [
 ];
 
 /// Beginnings that a name of the caller's choice ends, lower case.
-const FAMILIES: [&str; 3] = ["aws:principaltag/", "aws:requesttag/", "kms:encryptioncontext:"];
+const FAMILIES: [&str; 4] =
+    ["aws:principaltag/", "aws:requesttag/", "aws:resourcetag/", "kms:encryptioncontext:"];
 
 /// Whether a key, in lower case, is one that is filled where it applies.
 ///

@@ -45,6 +45,7 @@ fn a_tenant_reaches_its_own_families_and_nothing_else() {
     WrappedKeys: Allow dynamodb:GetItem dynamodb:PutItem ON arn:aws:dynamodb:table/insula-dev-keys {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#KEY"]}, Null: {dynamodb:LeadingKeys: "false"}}
     NeverWithoutLeadingKeys: Deny dynamodb:Scan dynamodb:PartiQL* dynamodb:GetRecords dynamodb:Export* dynamodb:Search* ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data/* arn:aws:dynamodb:table/insula-dev-data-* arn:aws:dynamodb:table/insula-dev-keys arn:aws:dynamodb:table/insula-dev-keys/*
     DataKey: Allow kms:GenerateDataKey kms:Decrypt ON arn:aws:kms:key/54656e61-6e74-734b-6579-000000000000 {ForAllValues:StringEquals: {kms:EncryptionContextKeys: ["tenant"]}, Null: {kms:EncryptionContext:tenant: "false", kms:EncryptionContextKeys: "false"}, StringEquals: {kms:EncryptionContext:tenant: "${aws:PrincipalTag/tenant}"}}
+    OwnDataKey: Allow kms:GenerateDataKey kms:Decrypt ON arn:aws:kms:key/* {ForAllValues:StringEquals: {kms:EncryptionContextKeys: ["tenant"]}, Null: {aws:ResourceTag/tenant: "false", kms:EncryptionContext:tenant: "false", kms:EncryptionContextKeys: "false"}, StringEquals: {aws:ResourceTag/tenant: "${aws:PrincipalTag/tenant}", kms:EncryptionContext:tenant: "${aws:PrincipalTag/tenant}"}}
     NeverPassTheKeyOn: Deny kms:CreateGrant kms:ReEncrypt* ON *
     "#);
     assert_eq!(tenant.max_session_s, 3600);
@@ -138,8 +139,11 @@ fn the_keeper_has_keys_wrapped_anew_and_unwraps_none() {
     let [stack, _] = edges();
     insta::assert_snapshot!(table(&role(&stack, "KeeperRole").policies), @r#"
     AllKeys: Allow dynamodb:Query ON arn:aws:dynamodb:table/insula-dev-keys/index/by_wrapped_at {ForAllValues:StringEquals: {dynamodb:LeadingKeys: ["KEY"]}, Null: {dynamodb:LeadingKeys: "false"}}
-    WrappedKeys: Allow dynamodb:UpdateItem ON arn:aws:dynamodb:table/insula-dev-keys {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#KEY"]}, Null: {dynamodb:LeadingKeys: "false"}}
-    WrapAnew: Allow kms:ReEncryptFrom kms:ReEncryptTo ON arn:aws:kms:key/54656e61-6e74-734b-6579-000000000000 {Bool: {kms:ReEncryptOnSameKey: "true"}, ForAllValues:StringEquals: {kms:EncryptionContextKeys: ["tenant"]}, Null: {kms:EncryptionContextKeys: "false", kms:ReEncryptOnSameKey: "false"}}
+    WrappedKeys: Allow dynamodb:Query dynamodb:UpdateItem ON arn:aws:dynamodb:table/insula-dev-keys {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#KEY"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    WrapAnew: Allow kms:ReEncryptFrom kms:ReEncryptTo ON arn:aws:kms:key/54656e61-6e74-734b-6579-000000000000 {ForAllValues:StringEquals: {kms:EncryptionContextKeys: ["tenant"]}, Null: {kms:EncryptionContextKeys: "false"}}
+    WrapUnderOwn: Allow kms:ReEncryptFrom kms:ReEncryptTo ON arn:aws:kms:key/* {ForAllValues:StringEquals: {kms:EncryptionContextKeys: ["tenant"]}, Null: {aws:ResourceTag/tenant: "false", kms:EncryptionContextKeys: "false"}, StringLike: {aws:ResourceTag/tenant: "??????????????????????????"}}
+    MakeOwn: Allow kms:CreateKey kms:TagResource ON * {ForAllValues:StringEquals: {aws:TagKeys: ["tenant"]}, Null: {aws:RequestTag/tenant: "false", aws:TagKeys: "false"}, StringLike: {aws:RequestTag/tenant: "??????????????????????????"}}
+    KeepOwn: Allow kms:EnableKeyRotation kms:ScheduleKeyDeletion ON arn:aws:kms:key/* {Null: {aws:ResourceTag/tenant: "false"}, StringLike: {aws:ResourceTag/tenant: "??????????????????????????"}}
     NeverUnwrap: Deny kms:Decrypt kms:GenerateDataKey* kms:CreateGrant ON *
     "#);
 }
@@ -168,7 +172,7 @@ fn no_condition_on_a_list_of_keys_is_without_its_null_guard() {
 }
 
 #[test]
-fn no_allow_has_a_wildcard_for_a_resource_but_log_streams_and_the_movers_tables() {
+fn no_allow_has_a_wildcard_for_a_resource_but_log_streams_the_movers_tables_and_tagged_keys() {
     let [stack, _] = edges();
     for role in &stack.roles {
         for statement in statements(&role.policies).filter(|statement| statement["Effect"] == "Allow") {
@@ -177,7 +181,15 @@ fn no_allow_has_a_wildcard_for_a_resource_but_log_streams_and_the_movers_tables(
                 // Who moves tenants makes and fills tables whose names are not known before.
                 let moves =
                     role.name == "MoverRole" && resource.ends_with("-data-??????????????????????????");
-                assert!(streams || moves || !resource.contains(['*', '?']), "{}: {resource}", role.name);
+                // A tenant's own KMS key is one that has its tag, whatever it is called.
+                let guards = &statement["Condition"]["Null"];
+                let tagged = resource.starts_with("arn:aws:kms:")
+                    && resource.ends_with(":key/*")
+                    && guards["aws:ResourceTag/tenant"] == "false";
+                // One that is still to be made has no name at all.
+                let makes = resource == "*" && guards["aws:RequestTag/tenant"] == "false";
+                let narrow = !resource.contains(['*', '?']);
+                assert!(narrow || streams || moves || tagged || makes, "{}: {resource}", role.name);
             }
             assert!(list(&statement["Action"]).iter().all(|action| !action.contains('*')), "{statement}");
         }
