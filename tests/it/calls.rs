@@ -90,7 +90,7 @@ async fn the_free_tier_has_thirty_calls_a_minute_and_none_more() {
     assert!(admitted >= 30, "{admitted}: {refused:?}");
     assert_eq!(code_of(&refused), "quota_reached");
     let error = json_of(&refused)["result"]["_meta"]["tenancy/error"]["data"].clone();
-    assert_eq!((&error["kind"], &error["limit"]), (&json!("tool_calls_minute"), &json!(30)));
+    assert_eq!((&error["kind"], &error["limit"]), (&json!("calls_minute"), &json!(30)));
     assert_eq!(own.meter(stack).await, (admitted, 30));
     assert_eq!(own.notes(stack).await, usize::try_from(admitted).unwrap(), "what is refused has no effect");
 }

@@ -113,16 +113,6 @@ async fn behind_the_http_api_every_route_serves_its_own_address_alone() {
 }
 
 #[tokio::test]
-async fn usage_says_what_the_plan_allows() {
-    let stack = crate::harness::stack();
-    let resource = stack.host_url("acme");
-    let reply = get(stack, &resource, "/v1/usage", Some(&token(stack, "arthur", &resource))).await;
-    insta::assert_snapshot!(String::from_utf8_lossy(reply.body()), @r#"{"tier":"professional","epoch":1,"limits":{"calls_month":100000,"calls_minute":600,"storage_bytes":1073741824,"items":100000,"members":50}}"#);
-    let reply = get(stack, &resource, "/v1/usage?by=tool", Some(&token(stack, "arthur", &resource))).await;
-    assert_eq!((reply.status().as_u16(), code_of(&reply)), (400, "invalid".to_owned()));
-}
-
-#[tokio::test]
 async fn a_tier_without_api_access_is_told_so() {
     let stack = crate::harness::stack();
     for (user, tenant, code) in [("alice", "acme", None), ("gloria", "globex", Some("feature_off"))] {

@@ -1,4 +1,6 @@
-//! `/v1/usage`: what the tenant may use.
+//! `/v1/usage`: what the tenant may use and has used. Asking is not charged.
+
+use std::collections::BTreeMap;
 
 use http::Method;
 use insula_gateway::{
@@ -6,7 +8,7 @@ use insula_gateway::{
     rest::{Answer, Ask, Endpoint, Takes, run},
     serve_rest,
 };
-use insula_tenancy::{Effect, Limits, Problem, TenantScope};
+use insula_tenancy::{Effect, Feature, Problem, Quota, QuotaKind, TenantScope};
 use serde::Serialize;
 
 /// Starts the function and serves until Lambda ends it.
@@ -27,30 +29,58 @@ pub fn endpoints() -> Vec<Endpoint> {
         takes: Takes::Nothing,
         scopes: &[],
         action: "usage_read",
-        effect: Effect::Read,
+        effect: Effect::Uncharged,
         run: run(read),
     }]
 }
 
-/// What a tenant may use, and since which version of its plan.
+/// What a tenant may use and has used, and since which version of its plan.
 #[derive(Debug, Serialize)]
 struct UsageView {
     tier: &'static str,
     epoch: u64,
-    limits: LimitsView,
+    quotas: BTreeMap<&'static str, QuotaView>,
+    /// Calls of this month by tool or action, and by day; with the feature `advanced_analytics` alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calls: Option<CallsView>,
 }
 
 #[derive(Debug, Serialize)]
-struct LimitsView {
-    calls_month: u64,
-    calls_minute: u64,
-    storage_bytes: u64,
-    items: u64,
-    members: u64,
+struct QuotaView {
+    /// Whether one more is let in.
+    allowed: bool,
+    limit: u64,
+    used: u64,
+    remaining: u64,
+    /// In seconds since 1970 UTC; a quota of what is kept has none.
+    resets_at_s: Option<i64>,
+}
+
+#[derive(Debug, Serialize)]
+struct CallsView {
+    by_action: BTreeMap<String, u64>,
+    by_day: BTreeMap<String, u64>,
 }
 
 async fn read(scope: TenantScope, _ask: Ask) -> Result<Answer, Problem> {
-    let Limits { calls_month, calls_minute, storage_bytes, items, members } = scope.limits();
-    let limits = LimitsView { calls_month, calls_minute, storage_bytes, items, members };
-    Answer::ok(&UsageView { tier: scope.tier().word(), epoch: scope.epoch(), limits })
+    let usage = scope.usage().await?;
+    let quotas = QuotaKind::ALL.into_iter().filter_map(|kind| Some((kind.word(), view(usage.quota(kind)?))));
+    Answer::ok(&UsageView {
+        tier: scope.tier().word(),
+        epoch: scope.epoch(),
+        quotas: quotas.collect(),
+        calls: scope
+            .feature(Feature::AdvancedAnalytics)
+            .then(|| CallsView { by_action: usage.by_action().clone(), by_day: usage.by_day().clone() }),
+    })
+}
+
+fn view(quota: &Quota) -> QuotaView {
+    QuotaView {
+        allowed: quota.allows(),
+        limit: quota.limit,
+        used: quota.used,
+        remaining: quota.remaining(),
+        resets_at_s: quota.resets.map(|reset| reset.at_s),
+    }
 }

@@ -14,7 +14,7 @@ const REQUEST_HEADERS: &str = "Authorization, Content-Type, MCP-Protocol-Version
 /// The remapped name is how a REST API hands on the challenge of a function.
 const REPLY_HEADERS: HeaderValue = HeaderValue::from_static(
     "WWW-Authenticate, x-amzn-remapped-www-authenticate, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Retry-After, \
-     ETag, Location",
+     RateLimit, RateLimit-Policy, ETag, Location",
 );
 const MAX_AGE_S: HeaderValue = HeaderValue::from_static("600");
 /// Most headers `Mcp-Param-…` that one preflight allows: a tool has fewer arguments.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use insula_tenancy::{EventKind, Fault, Problem};
+use insula_tenancy::{EventKind, Fault, Problem, Quota, Reset};
 use lambda_http::{
     Body,
     aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayV2httpResponse},
@@ -17,6 +17,9 @@ use crate::telemetry;
 const RETRY_AFTER_S: u64 = 2;
 /// When a client may try again what a move does not let it do.
 const MOVED_AFTER_S: u64 = 60;
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// An HTTP reply. Its `Debug` shows neither headers nor body.
 #[derive(Clone)]
@@ -41,6 +44,18 @@ struct Details<'a> {
     /// Every fault of a document.
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
     errors: &'a [Fault],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quota: Option<QuotaDetails>,
+}
+
+/// The quota that is used up.
+#[derive(Serialize)]
+struct QuotaDetails {
+    kind: &'static str,
+    limit: u64,
+    used: u64,
+    /// In seconds since 1970 UTC; a quota of what is kept has none.
+    resets_at_s: Option<i64>,
 }
 
 impl Reply {
@@ -74,11 +89,7 @@ impl Reply {
     pub fn problem(problem: &Problem) -> Self {
         telemetry::record_problem(problem);
         let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let errors = match problem {
-            Problem::Faulty { faults, .. } => faults.as_slice(),
-            _ => &[],
-        };
-        let reply = Self::detailed(status, (problem.code(), &problem.to_string()), errors);
+        let reply = Self::detailed(status, (problem.code(), &problem.to_string()), Some(problem));
         let reply = match problem.challenge() {
             None => reply,
             // A challenge that is no header value is an error in configuration: a plain one still says what to do.
@@ -88,13 +99,23 @@ impl Reply {
             ),
         };
         match problem {
-            Problem::QuotaReached(quota) => match quota.resets {
-                Some(reset) => reply.with(header::RETRY_AFTER, reset.in_s.into()),
-                None => reply,
-            },
+            Problem::QuotaReached(quota) => reply.limited(quota),
             Problem::Unavailable { .. } => reply.with(header::RETRY_AFTER, RETRY_AFTER_S.into()),
             Problem::Moving => reply.with(header::RETRY_AFTER, MOVED_AFTER_S.into()),
             _ => reply,
+        }
+    }
+
+    /// What is left of a quota that is used up, and when there is more. Source: draft-ietf-httpapi-ratelimit-headers.
+    fn limited(self, quota: &Quota) -> Self {
+        let Quota { kind, limit, resets, .. } = quota;
+        let value = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
+        let reply = self.with(RATE_LIMIT_POLICY, value(format!("\"{kind}\";q={limit}")));
+        match resets {
+            Some(Reset { in_s, .. }) => reply
+                .with(RATE_LIMIT, value(format!("\"{kind}\";r=0;t={in_s}")))
+                .with(header::RETRY_AFTER, (*in_s).into()),
+            None => reply.with(RATE_LIMIT, value(format!("\"{kind}\";r=0"))),
         }
     }
 
@@ -113,13 +134,30 @@ impl Reply {
     }
 
     pub(crate) fn details(status: StatusCode, code: &str, detail: &str) -> Self {
-        Self::detailed(status, (code, detail), &[])
+        Self::detailed(status, (code, detail), None)
     }
 
-    fn detailed(status: StatusCode, (code, detail): (&str, &str), errors: &[Fault]) -> Self {
-        let title = status.canonical_reason().unwrap_or_default();
-        let details =
-            Details { type_uri: "about:blank", title, status: status.as_u16(), code, detail, errors };
+    fn detailed(status: StatusCode, (code, detail): (&str, &str), problem: Option<&Problem>) -> Self {
+        let errors = match problem {
+            Some(Problem::Faulty { faults, .. }) => faults.as_slice(),
+            _ => &[],
+        };
+        let quota = match problem {
+            Some(Problem::QuotaReached(quota)) => {
+                let &Quota { kind, limit, used, resets } = &**quota;
+                Some(QuotaDetails { kind, limit, used, resets_at_s: resets.map(|reset| reset.at_s) })
+            }
+            _ => None,
+        };
+        let details = Details {
+            type_uri: "about:blank",
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            code,
+            detail,
+            errors,
+            quota,
+        };
         Self::of_type(
             status,
             "application/problem+json",

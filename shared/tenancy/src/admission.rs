@@ -29,6 +29,9 @@ use transaction::{Cancelled, Transaction, Window};
 
 /// How long a client may repeat a call under its key.
 const KEY_TTL_S: i64 = 24 * 3600;
+/// What the counters of a month begin with: those of one tool or action, and those of one day.
+pub(crate) const TOOL: &str = "tool:";
+pub(crate) const DAY: &str = "day:";
 /// Bytes of a result that is kept for replays.
 const RESULT_BYTES_MAX: usize = 256 * 1024;
 /// How often an operation is run again because of what it was based on.
@@ -72,6 +75,9 @@ pub enum Outcome<'a> {
     },
     /// It only reads: nothing is written but the charge, and a replay reads again.
     Read,
+    /// It looks at what the tenant may use and has used: it is recorded, and not charged, so that it answers when nothing is
+    /// left.
+    Uncharged,
     /// It is about to do something outside, which no transaction takes back: nothing is written but the charge and the
     /// name of its key, under which it is not done again.
     Begun,
@@ -86,6 +92,7 @@ impl Outcome<'_> {
     const fn code(&self) -> &str {
         match self {
             Self::Done { .. } | Self::Read => "ok",
+            Self::Uncharged => "uncharged",
             Self::Begun => "begun",
             Self::Failed { code } => code,
         }

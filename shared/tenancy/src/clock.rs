@@ -97,6 +97,12 @@ impl Moment {
         self.format(DAY)
     }
 
+    /// `23`, UTC.
+    #[must_use]
+    pub fn day_of_month(self) -> String {
+        format!("{:02}", self.utc().day())
+    }
+
     /// `2026-11`, UTC.
     #[must_use]
     pub fn month(self) -> String {

@@ -56,8 +56,8 @@ pub use record::{INDEXES_MAX, Indexed, RECORD_BYTES_MAX, Record, Stored};
 pub use resolve::{Position, Resolver, ResourceMetadata};
 pub use scope::{
     ASSET_BYTES_MAX, ASSETS_MAX, Asset, AssetEntry, AssetName, AssetNameError, BATCH_MAX, Direction,
-    HITS_MAX, ImageType, Items, Member, Order, PAGE_MAX, Page, Query, Resealed, SECRET_BYTES_MAX,
-    SECRETS_MAX, SecretEntry, SecretName, SecretNameError, StoredSettings, TenantScope, Transact,
+    HITS_MAX, ImageType, Items, Member, Order, PAGE_MAX, Page, Query, QuotaKind, Resealed, SECRET_BYTES_MAX,
+    SECRETS_MAX, SecretEntry, SecretName, SecretNameError, StoredSettings, TenantScope, Transact, Usage,
 };
 pub use search::{Hit, Searchable};
 pub use settings::{

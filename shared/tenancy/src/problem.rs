@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, sync::Arc};
 
-use crate::{Feature, Tier, settings::Fault};
+use crate::{Feature, Moment, Tier, settings::Fault};
 
 /// Why a request ended without its result. [`Display`](fmt::Display) is for the caller; `source()` is for the log.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ pub struct Unauthenticated {
 /// A quota that is used up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quota {
-    /// A stable word, for instance `tool_calls_month`.
+    /// A stable word, for instance `calls_month`.
     pub kind: &'static str,
     /// The limit of the period, or for ever where there is none.
     pub limit: u64,
@@ -121,6 +121,13 @@ pub struct Reset {
     pub at_s: i64,
     /// Counted from now, at least 1.
     pub in_s: u64,
+}
+
+impl Reset {
+    pub(crate) fn at(at_s: i64, now: Moment) -> Self {
+        let in_s = u64::try_from(at_s.saturating_sub(now.seconds())).unwrap_or(1).max(1);
+        Self { at_s, in_s }
+    }
 }
 
 /// Why a token, a host or their combination was refused. A stable word in logs; the caller sees none of them.

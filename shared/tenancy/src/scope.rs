@@ -34,6 +34,7 @@ mod secrets;
 mod settings;
 mod shelf;
 mod transact;
+mod usage;
 
 pub use assets::{ASSET_BYTES_MAX, ASSETS_MAX, Asset, AssetEntry, AssetName, AssetNameError, ImageType};
 pub(crate) use cached::settings_version_key;
@@ -48,6 +49,7 @@ pub(crate) use settings::current_id as settings_id;
 pub(crate) use shelf::OnShelf;
 pub use shelf::{BATCH_MAX, PAGE_MAX};
 pub use transact::Transact;
+pub use usage::{QuotaKind, Usage};
 
 /// All that a tool can reach: one tenant's data, by the tenant's own credentials.
 ///

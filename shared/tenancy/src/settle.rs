@@ -11,6 +11,8 @@ use crate::{
 pub enum Effect {
     /// It only reads, and a repetition reads again.
     Read,
+    /// It looks at what the tenant may use and has used, which is recorded and not charged.
+    Uncharged,
     /// It may write, and a repetition under the same idempotency key gets the result that was kept.
     Write,
     /// It may do something outside, and writes nothing here. It is charged and recorded first, so that what can't be taken
@@ -57,6 +59,7 @@ impl Admission {
             let room = self.room();
             let (committed, ended) = match effect {
                 Effect::Read => tokio::join!(self.commit(Outcome::Read), work(scope)),
+                Effect::Uncharged => tokio::join!(self.commit(Outcome::Uncharged), work(scope)),
                 Effect::Write | Effect::Outside => {
                     let ended = work(scope).await;
                     let counted = counted(&ended, keep.outcome);
@@ -70,7 +73,7 @@ impl Admission {
                     return ended;
                 }
                 Committed::Again(again, admission) => (scope, self) = (again, *admission),
-                Committed::Before(_) if effect == Effect::Read => return ended,
+                Committed::Before(_) if matches!(effect, Effect::Read | Effect::Uncharged) => return ended,
                 before @ Committed::Before(_) => return Ok(replayed(before, keep)?),
             }
         }

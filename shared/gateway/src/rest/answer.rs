@@ -95,7 +95,7 @@ impl Kept {
     /// What is only read is not kept: a repetition reads again.
     pub(super) fn make(effect: Effect, answer: Answer) -> Result<Self, Problem> {
         let text = match effect {
-            Effect::Read => String::new(),
+            Effect::Read | Effect::Uncharged => String::new(),
             Effect::Write | Effect::Outside if answer.bytes.is_some() => {
                 return Err(Problem::internal("keeping an answer", "it has bytes, which are not kept"));
             }

@@ -139,8 +139,7 @@ async fn a_problem_keeps_its_status_challenge_and_time_to_retry() {
     let broken = Reply::problem(&Problem::unauthenticated(Denial::NoToken, Some("a\r\nb".to_owned())));
     assert_eq!(broken.headers["www-authenticate"], "Bearer");
 
-    let quota =
-        Quota { kind: "tool_calls_month", limit: 10, used: 10, resets: Some(Reset { at_s: 0, in_s: 77 }) };
+    let quota = Quota { kind: "calls_month", limit: 10, used: 10, resets: Some(Reset { at_s: 0, in_s: 77 }) };
     let reply = Reply::problem(&Problem::QuotaReached(Box::new(quota)));
     assert_eq!((reply.status.as_u16(), reply.headers["retry-after"].to_str().unwrap()), (429, "77"));
 

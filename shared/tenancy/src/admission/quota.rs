@@ -88,15 +88,12 @@ impl Admission {
         now: Moment,
     ) -> Result<Window, Problem> {
         let limits = plan.limits;
-        let quota = |kind, limit, used, at_s: i64| {
-            let in_s = u64::try_from(at_s.saturating_sub(now.seconds())).unwrap_or(1).max(1);
-            Quota { kind, limit, used, resets: Some(Reset { at_s, in_s }) }
-        };
+        let quota = |kind, limit, used, at_s| Quota { kind, limit, used, resets: Some(Reset::at(at_s, now)) };
         let reached = if meter.calls >= limits.calls_month {
-            quota("tool_calls_month", limits.calls_month, meter.calls, now.next_month_s())
+            quota("calls_month", limits.calls_month, meter.calls, now.next_month_s())
         } else if meter.minute >= now.minute() && meter.minute_calls >= limits.calls_minute {
             let at_s = meter.minute.saturating_add(1).saturating_mul(60);
-            quota("tool_calls_minute", limits.calls_minute, meter.minute_calls, at_s)
+            quota("calls_minute", limits.calls_minute, meter.minute_calls, at_s)
         } else if meter.minute >= now.minute() {
             // Another instance opened this minute, or its clock is a little ahead: its minute counts.
             return Ok(Window::Running(meter.minute));

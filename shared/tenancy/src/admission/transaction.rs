@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{
-    Admission, KEY_TTL_S, Outcome, idempotency_key,
+    Admission, DAY, KEY_TTL_S, Outcome, TOOL, idempotency_key,
     quota::{Growth, Meter, Stock},
 };
 use crate::{
@@ -109,8 +109,10 @@ impl Transaction<'_> {
     }
 
     fn actions(&self) -> Result<Vec<(Part, TransactWriteItem)>, Problem> {
-        let mut actions =
-            vec![(Part::Plan, self.plan()?), (Part::Meter, self.meter()?), (Part::Audit, self.audit()?)];
+        let mut actions = vec![(Part::Plan, self.plan()?), (Part::Audit, self.audit()?)];
+        if self.outcome != Outcome::Uncharged {
+            actions.push((Part::Meter, self.meter()?));
+        }
         if let Some(name) = self.kept_name() {
             actions.push((Part::Idempotency, self.idempotency(name)?));
         }
@@ -148,7 +150,8 @@ impl Transaction<'_> {
         let limits = self.plan.limits;
         let update = self
             .counters(&self.now.month())
-            .expression_attribute_names("#tool", format!("tool:{}", self.admission.operation.action))
+            .expression_attribute_names("#tool", [TOOL, &self.admission.operation.action].concat())
+            .expression_attribute_names("#day", [DAY, &self.now.day_of_month()].concat())
             .expression_attribute_values(":zero", number(0))
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":month", number(limits.calls_month))
@@ -157,7 +160,7 @@ impl Transaction<'_> {
             Window::Opened => update
                 .update_expression(
                     "SET calls = if_not_exists(calls, :zero) + :one, #tool = if_not_exists(#tool, :zero) + :one, \
-                     win = :win, win_calls = :one",
+                     #day = if_not_exists(#day, :zero) + :one, win = :win, win_calls = :one",
                 )
                 .condition_expression(
                     "(attribute_not_exists(calls) OR calls < :month) AND (attribute_not_exists(win) OR win < :win)",
@@ -166,7 +169,7 @@ impl Transaction<'_> {
             Window::Running(minute) => update
                 .update_expression(
                     "SET calls = calls + :one, #tool = if_not_exists(#tool, :zero) + :one, \
-                     win_calls = win_calls + :one",
+                     #day = if_not_exists(#day, :zero) + :one, win_calls = win_calls + :one",
                 )
                 .condition_expression("calls < :month AND win = :win AND win_calls < :minute")
                 .expression_attribute_values(":minute", number(limits.calls_minute))
