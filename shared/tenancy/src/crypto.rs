@@ -39,6 +39,8 @@ pub(crate) enum Purpose {
     Idempotency,
     /// What tells whether the arguments of two calls are the same.
     Arguments,
+    /// What a tenant puts into the DNS to prove a domain.
+    Domain,
 }
 
 impl Purpose {
@@ -48,6 +50,7 @@ impl Purpose {
             Self::RequestState => "insula/1/request-state",
             Self::Idempotency => "insula/1/idempotency",
             Self::Arguments => "insula/1/arguments",
+            Self::Domain => "insula/1/domain",
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The door between a resolved tenant and its data: by value, once a request.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use crate::{
     Config, Feature, Plan, Problem, Settings,
@@ -10,11 +13,13 @@ use crate::{
     clock::Clock,
     crypto::Sealer,
     egress::Egress,
-    fetch::Fetch,
-    invoke::Invoker,
+    fetch::{self, Fetch},
+    invoke::{Errand, Invoker},
     key::Shelf,
     plan::Plans,
     record::Raw,
+    registrant::{self, Desk, Registrant},
+    registrar::Registrar,
     registry::{Freshness, Registry},
     resolve::Resolver,
     scope::{Room, TenantScope, settings_id},
@@ -22,7 +27,7 @@ use crate::{
     seats::Seats,
     tenant::{Status, Tenant},
     vault::Vault,
-    vend::{Kept, Vend, Vendor},
+    vend::{self, Kept, Vend, Vendor},
 };
 
 /// Opens the room of a tenant. A function that serves tenants has one, made in init.
@@ -38,7 +43,12 @@ pub struct Entrance {
     plans: Plans,
     seats: Seats,
     metrics_namespace: Option<String>,
+    /// In a function that has to do with domains.
+    desk: Option<Arc<Desk>>,
 }
+
+/// Longest wait for `domains`: it asks the registry, an issuer and the DNS, each bounded.
+const DOMAINS_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Starts the resolver of a function that only needs to know who the tenant is.
 ///
@@ -59,7 +69,13 @@ pub async fn start_entrance(config: Config) -> Result<(Resolver, Entrance), Prob
     let aws = Aws::load(&config).await?;
     let clock = Clock::System;
     let fetch = Fetch::new(&config);
-    let invoker = Invoker::new(fetch, &aws.sdk, &config.region, setting(&config, "VEND_FUNCTION")?)?;
+    let desk = open_desk(&config, &fetch, &aws)?;
+    let errand = Errand {
+        function: setting(&config, "VEND_FUNCTION")?,
+        doing: vend::ASKING,
+        wait_max: fetch::TIMEOUT,
+    };
+    let invoker = Invoker::new(fetch, &aws.sdk, &config.region, errand)?;
     let secret_id = setting(&config, "SEALING_SECRET")?.to_owned();
     let plans = Plans::new(setting(&config, "DATA_TABLE")?.into());
     let egress = Arc::new(Egress::new(&config));
@@ -83,8 +99,34 @@ pub async fn start_entrance(config: Config) -> Result<(Resolver, Entrance), Prob
         plans,
         seats: Seats::new(),
         metrics_namespace,
+        desk,
     };
     Ok((resolver, entrance))
+}
+
+/// The way to `domains`, where the function has the setting for it.
+fn open_desk(config: &Config, fetch: &Fetch, aws: &Aws) -> Result<Option<Arc<Desk>>, Problem> {
+    let Ok(function) = config.require("DOMAINS_FUNCTION") else { return Ok(None) };
+    let errand = Errand { function, doing: registrant::ASKING, wait_max: DOMAINS_WAIT_MAX };
+    let invoker = Invoker::new(fetch.clone(), &aws.sdk, &config.region, errand)?;
+    Ok(Some(Arc::new(Desk { invoker, config: config.clone() })))
+}
+
+/// Starts the one function that may write hosts.
+///
+/// # Errors
+/// As [`start_resolver`].
+pub async fn start_registrar(config: Config) -> Result<Registrar, Problem> {
+    let aws = Aws::load(&config).await?;
+    let clock = Clock::System;
+    let secret_id = setting(&config, "SEALING_SECRET")?.to_owned();
+    let table = setting(&config, "REGISTRY_TABLE")?.to_owned();
+    let secrets = aws_sdk_secretsmanager::Client::new(&aws.sdk);
+    let client = aws_sdk_dynamodb::Client::new(&aws.sdk);
+    let resolver = resolver(config, &aws, Freshness::Read)?;
+    let (warmed, sealer) = tokio::join!(resolver.warm(), Sealer::open(secrets, secret_id, clock.clone()));
+    warmed?;
+    Ok(Registrar { resolver, client, table, sealer: sealer?, clock })
 }
 
 /// Starts the one function that may tag sessions.
@@ -128,6 +170,7 @@ impl Entrance {
         let store = self.vendor.client(&tenant).await?;
         let plan = self.plans.of(&store.client, &tenant.id, tenant.epoch).await?;
         let table = plan.placement.table(self.plans.table(), &tenant.id);
+        let proof = tenant.proof;
         let room = Arc::new(Room {
             tenant: tenant.id,
             plan,
@@ -140,6 +183,7 @@ impl Entrance {
             sealer: Arc::clone(&self.sealer),
             vault: self.vault.clone(),
             egress: Arc::clone(&self.egress),
+            registrant: self.desk.clone().map(|desk| Registrant { desk, proof }),
             went_out: AtomicBool::new(false),
             cache: Arc::clone(&self.cache),
             registry: self.registry.clone(),

@@ -1,4 +1,4 @@
-//! The one HTTP client beside the SDK's: for issuers' keys and for invoking `vend`.
+//! The one HTTP client beside the SDK's: for issuers' keys and for invoking functions.
 
 use std::{fmt, time::Duration};
 
@@ -71,7 +71,7 @@ impl Fetch {
             .header("accept", "application/json")
             .body(Full::default())
             .map_err(|err| FetchError::Http(err.into()))?;
-        let reply = self.send(url, request, bytes_max).await?;
+        let reply = self.send_within(url, request, (bytes_max, TIMEOUT)).await?;
         if reply.status() == StatusCode::OK {
             Ok(reply.into_body())
         } else {
@@ -79,17 +79,17 @@ impl Fetch {
         }
     }
 
-    /// The reply to a request that was made for this URL.
-    pub(crate) async fn send(
+    /// The reply to a request that was made for this URL, if it has at most so many bytes and comes so soon.
+    pub(crate) async fn send_within(
         &self,
         url: &Url,
         request: Request<Full<Bytes>>,
-        bytes_max: usize,
+        (bytes_max, wait_max): (usize, Duration),
     ) -> Result<Response<Bytes>, FetchError> {
         if !may_fetch(url, self.loopback) {
             return Err(FetchError::Scheme);
         }
-        exchange(&self.client, request, bytes_max, TIMEOUT).await
+        exchange(&self.client, request, bytes_max, wait_max).await
     }
 }
 

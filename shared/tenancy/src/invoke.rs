@@ -1,5 +1,7 @@
 //! Lambda's Invoke, signed with `aws-sigv4`: one request, for which the whole of `aws-sdk-lambda` would be built.
 
+use std::{fmt, time::Duration};
+
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningSettings, sign},
@@ -9,18 +11,88 @@ use aws_smithy_runtime_api::client::identity::Identity;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use url::Url;
 
-use crate::{Problem, fetch::Fetch};
+use crate::{Denial, Problem, fetch::Fetch};
 
-/// Bytes of a reply of `vend`.
+/// Bytes of a reply.
 const REPLY_BYTES_MAX: usize = 16 * 1024;
-const DOING: &str = "asking for credentials";
+
+/// What a function answers that believes its asker nothing but the bearer's own words.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answered<T> {
+    /// What was asked for.
+    Granted(T),
+    /// The bearer proves no tenant here, or nobody who may ask for it.
+    Refused,
+    /// It proves one that is suspended.
+    Suspended,
+    /// Something did not answer.
+    Unavailable,
+}
+
+impl<T> Answered<T> {
+    /// What came of an ask, as far as the asker is told; the log of the function is told the rest.
+    pub(crate) fn of(result: Result<T, Problem>) -> Self {
+        match result {
+            Ok(granted) => Self::Granted(granted),
+            Err(Problem::Unauthenticated(refusal)) => {
+                tracing::warn!(denial = refusal.denial.code(), "an ask was refused");
+                Self::Refused
+            }
+            Err(problem @ Problem::Forbidden { .. }) => {
+                tracing::warn!(code = problem.code(), "an ask was refused");
+                Self::Refused
+            }
+            Err(Problem::Suspended) => Self::Suspended,
+            Err(problem) => {
+                let cause = std::error::Error::source(&problem).map(ToString::to_string);
+                tracing::error!(code = problem.code(), cause, "an ask failed");
+                Self::Unavailable
+            }
+        }
+    }
+
+    /// What was granted, or why the asker's own request ends.
+    pub(crate) fn granted(self, doing: &'static str) -> Result<T, Problem> {
+        match self {
+            Self::Granted(granted) => Ok(granted),
+            Self::Refused => Err(Problem::unauthenticated(Denial::Evidence, None)),
+            Self::Suspended => Err(Problem::Suspended),
+            Self::Unavailable => Err(Problem::Unavailable { doing, source: None }),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Answered<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Granted(_) => "Granted",
+            Self::Refused => "Refused",
+            Self::Suspended => "Suspended",
+            Self::Unavailable => "Unavailable",
+        })
+    }
+}
+
+/// What an invoker asks of whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Errand<'a> {
+    /// The function's name or ARN.
+    pub(crate) function: &'a str,
+    /// The words for it in a problem.
+    pub(crate) doing: &'static str,
+    /// Longest wait for the reply.
+    pub(crate) wait_max: Duration,
+}
 
 /// Invokes one function and waits for its reply.
 #[derive(Debug)]
 pub(crate) struct Invoker {
+    doing: &'static str,
+    wait_max: Duration,
     fetch: Fetch,
     credentials: SharedCredentialsProvider,
     region: String,
@@ -28,12 +100,12 @@ pub(crate) struct Invoker {
 }
 
 impl Invoker {
-    /// An invoker of the function with this name or ARN.
+    /// An invoker for this errand.
     pub(crate) fn new(
         fetch: Fetch,
         sdk: &aws_config::SdkConfig,
         region: &str,
-        function: &str,
+        Errand { function, doing, wait_max }: Errand<'_>,
     ) -> Result<Self, Problem> {
         let credentials = sdk
             .credentials_provider()
@@ -48,7 +120,7 @@ impl Invoker {
             .map_err(|()| Problem::internal("reading Lambda's endpoint", "it is no base"))?
             .pop_if_empty()
             .extend(["2015-03-31", "functions", function, "invocations"]);
-        Ok(Self { fetch, credentials, region: region.to_owned(), url })
+        Ok(Self { doing, wait_max, fetch, credentials, region: region.to_owned(), url })
     }
 
     /// Sends a payload and reads the reply.
@@ -60,25 +132,27 @@ impl Invoker {
         I: Serialize,
         O: DeserializeOwned,
     {
-        let body = serde_json::to_vec(payload).map_err(|err| Problem::internal(DOING, err))?;
+        let doing = self.doing;
+        let body = serde_json::to_vec(payload).map_err(|err| Problem::internal(doing, err))?;
         let request = self.signed(body.into()).await?;
         let reply = self
             .fetch
-            .send(&self.url, request, REPLY_BYTES_MAX)
+            .send_within(&self.url, request, (REPLY_BYTES_MAX, self.wait_max))
             .await
-            .map_err(|err| Problem::unavailable(DOING, err))?;
+            .map_err(|err| Problem::unavailable(doing, err))?;
         if reply.status() != 200 || reply.headers().contains_key("x-amz-function-error") {
-            return Err(Problem::unavailable(DOING, format!("Lambda answered {}", reply.status())));
+            return Err(Problem::unavailable(doing, format!("Lambda answered {}", reply.status())));
         }
         // The parser's own error could quote a credential, so it is not kept.
-        serde_json::from_slice(reply.body()).map_err(|_err| Problem::internal(DOING, "not a reply of vend"))
+        serde_json::from_slice(reply.body())
+            .map_err(|_err| Problem::internal(doing, "not a reply of its form"))
     }
 
     /// One request that opens the connection: it is refused by Lambda for want of a body, and nothing runs.
     pub(crate) async fn warm(&self) {
         let request = Request::get(self.url.origin().ascii_serialization()).body(Full::default());
         if let Ok(request) = request {
-            let warmed = self.fetch.send(&self.url, request, REPLY_BYTES_MAX).await;
+            let warmed = self.fetch.send_within(&self.url, request, (REPLY_BYTES_MAX, self.wait_max)).await;
             tracing::debug!(opened = warmed.is_ok(), "warmed the way to Lambda");
         }
     }

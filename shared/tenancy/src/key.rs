@@ -53,6 +53,7 @@ impl Family<'_> {
             Self::Shelf(Shelf::Secrets) => format!("TENANT#{tenant}#SECRET"),
             Self::Shelf(Shelf::Members) => format!("TENANT#{tenant}#MEMBER"),
             Self::Shelf(Shelf::Assets) => format!("TENANT#{tenant}#ASSET"),
+            Self::Shelf(Shelf::Domains) => format!("TENANT#{tenant}#DOMAIN"),
             Self::Meter => format!("TENANT#{tenant}#METER"),
             Self::Idempotency(shard) => format!("TENANT#{tenant}#IDEM#{shard:x}"),
             Self::Audit(day) => format!("TENANT#{tenant}#AUDIT#{day}"),
@@ -83,11 +84,14 @@ pub(crate) enum Shelf {
     Members,
     /// Images, and the directory of their names.
     Assets,
+    /// The domains that the tenant claims: one document.
+    Domains,
 }
 
 impl Shelf {
     /// Every shelf but those of items.
-    pub(crate) const OTHERS: [Self; 4] = [Self::Settings, Self::Secrets, Self::Members, Self::Assets];
+    pub(crate) const OTHERS: [Self; 5] =
+        [Self::Settings, Self::Secrets, Self::Members, Self::Assets, Self::Domains];
 
     /// The key of a document.
     pub(crate) fn key(&self, tenant: &TenantId, id: &ItemId) -> HashMap<String, AttributeValue> {
@@ -100,7 +104,7 @@ impl Shelf {
     /// Whether a change here empties what is cached of its tenant, in every instance.
     pub(crate) const fn empties_cache(&self) -> bool {
         match self {
-            Self::Items(_) | Self::Members => false,
+            Self::Items(_) | Self::Members | Self::Domains => false,
             // What was fetched with a secret may be somebody else's under the next one.
             Self::Settings | Self::Secrets | Self::Assets => true,
         }

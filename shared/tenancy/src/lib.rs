@@ -12,6 +12,7 @@ mod collection;
 mod compile_fail;
 mod config;
 mod crypto;
+mod domain;
 mod egress;
 mod entrance;
 mod evidence;
@@ -25,6 +26,8 @@ mod plan;
 mod problem;
 mod profile;
 mod record;
+mod registrant;
+mod registrar;
 mod registry;
 mod resolve;
 mod scope;
@@ -45,19 +48,23 @@ pub use cache::Cacheable;
 pub use clock::{Clock, Moment};
 pub use collection::Collection;
 pub use config::{BaseDomain, Config, ConfigError, Edge};
-pub use entrance::{Entrance, start_entrance, start_resolver, start_vend};
+pub use domain::{Challenge, Domain, DomainError};
+pub use entrance::{Entrance, start_entrance, start_registrar, start_resolver, start_vend};
 pub use evidence::{Bearer, EventKind, Evidence};
 pub use feature::{Feature, Overrides};
+pub use invoke::Answered;
 pub use key::{CollectionName, CollectionNameError, ItemId, ItemIdError};
 pub use plan::{Limits, Moving, Placement, Plan};
 pub use problem::{Cause, Denial, Problem, Quota, Reset, Unauthenticated};
 pub use profile::Profile;
 pub use record::{INDEXES_MAX, Indexed, RECORD_BYTES_MAX, Record, Stored};
+pub use registrar::{DomainReply, DomainRequest, NoAnswer, Registrar, Unproved, Verdict};
 pub use resolve::{Position, Resolver, ResourceMetadata};
 pub use scope::{
-    ASSET_BYTES_MAX, ASSETS_MAX, Asset, AssetEntry, AssetName, AssetNameError, BATCH_MAX, Direction,
-    HITS_MAX, ImageType, Items, Member, Order, PAGE_MAX, Page, Query, QuotaKind, Resealed, SECRET_BYTES_MAX,
-    SECRETS_MAX, SecretEntry, SecretName, SecretNameError, StoredSettings, TenantScope, Transact, Usage,
+    ASSET_BYTES_MAX, ASSETS_MAX, Asset, AssetEntry, AssetName, AssetNameError, BATCH_MAX, Checked,
+    DOMAINS_MAX, Direction, DomainEntry, DomainState, HITS_MAX, ImageType, Items, Member, Order, PAGE_MAX,
+    Page, Query, QuotaKind, Resealed, SECRET_BYTES_MAX, SECRETS_MAX, SecretEntry, SecretName,
+    SecretNameError, StoredSettings, TenantScope, Transact, Usage,
 };
 pub use search::{Hit, Searchable};
 pub use settings::{

@@ -9,6 +9,7 @@ use url::Url;
 use crate::{
     Problem,
     aws::store_problem,
+    domain::Domain,
     profile::Profile,
     slug::Slug,
     tenant::{Status, TenantId, Tier},
@@ -41,8 +42,8 @@ const FIELDS: [&str; 12] = [
 pub(crate) enum Row {
     /// Leads a slug to its tenant, for ever: a slug that was used is never another tenant's.
     Slug(Slug),
-    /// Leads a verified custom domain to its tenant.
-    Host(String),
+    /// Leads a domain that is verified to its tenant. One that was given up leads nowhere, and is nobody else's.
+    Host(Domain),
     /// A tenant.
     Tenant(TenantId),
     /// A pinned issuer.
@@ -180,7 +181,7 @@ impl Registry {
 
     /// One read that finds nothing: it opens the connection and warms the way.
     pub(crate) async fn warm(&self) -> Result<(), Problem> {
-        self.read(&Row::Host(String::new())).await.map(drop)
+        self.read(&Row::Issuer(String::new())).await.map(drop)
     }
 
     async fn row(&self, row: &Row) -> Result<Option<Arc<Item>>, Problem> {
@@ -205,7 +206,8 @@ impl Registry {
             request = request.expression_attribute_names(format!("#{field}"), field);
         }
         let reply = request.send().await.map_err(|err| store_problem("reading the registry", err))?;
-        Ok(reply.item)
+        // A row without any routing field leads nowhere: that is what stays of a domain that was given up.
+        Ok(reply.item.filter(|item| !item.is_empty()))
     }
 }
 

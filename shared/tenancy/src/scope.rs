@@ -14,6 +14,7 @@ use crate::{
     key::{CollectionName, ItemId, Shelf},
     plan::{Limits, Plan, Plans},
     record::{Raw, Record, Stored, prepare},
+    registrant::Registrant,
     registry::Registry,
     search::Tidying,
     staged::Staged,
@@ -25,6 +26,7 @@ use crate::{
 mod assets;
 mod batch;
 mod cached;
+mod domains;
 mod items;
 mod members;
 mod outside;
@@ -38,6 +40,7 @@ mod usage;
 
 pub use assets::{ASSET_BYTES_MAX, ASSETS_MAX, Asset, AssetEntry, AssetName, AssetNameError, ImageType};
 pub(crate) use cached::settings_version_key;
+pub use domains::{Checked, DOMAINS_MAX, DomainEntry, DomainState};
 pub use items::Items;
 pub use members::Member;
 pub(crate) use members::{member_count, stock_key};
@@ -81,6 +84,8 @@ pub(crate) struct Room {
     /// In a function that has to do with secrets.
     pub(crate) vault: Option<Arc<Vault>>,
     pub(crate) egress: Arc<Egress>,
+    /// In a function that has to do with domains.
+    pub(crate) registrant: Option<Registrant>,
     /// Whether the call has done something outside, as far as is known.
     pub(crate) went_out: AtomicBool,
     pub(crate) cache: Arc<Cache>,
@@ -143,6 +148,7 @@ impl Room {
             sealer: Arc::clone(&self.sealer),
             vault: self.vault.clone(),
             egress: Arc::clone(&self.egress),
+            registrant: self.registrant.clone(),
             went_out: AtomicBool::new(false),
             cache: Arc::clone(&self.cache),
             registry: self.registry.clone(),

@@ -2,6 +2,7 @@
 
 use crate::{
     config::{Config, Edge},
+    domain::Domain,
     slug::Slug,
 };
 
@@ -19,7 +20,7 @@ pub enum Place {
     /// `<slug>.<base domain>`.
     Host(Slug),
     /// A tenant's own domain, which the registry may know.
-    Custom(String),
+    Custom(Domain),
     /// `/{slug}/…` on the universal host.
     Path(Slug),
     /// The universal host: the token alone names the tenant.
@@ -45,7 +46,12 @@ impl Site {
             path_tenant.is_none().then_some(())?;
             host_place(config, domain_name)?
         };
-        Some(Self { place, origin: origin(config, domain_name) })
+        Some(Self::of(config, domain_name, place))
+    }
+
+    /// The site of a place, by its name.
+    pub(crate) fn of(config: &Config, domain_name: &str, place: Place) -> Self {
+        Self { place, origin: origin(config, domain_name) }
     }
 
     /// The MCP endpoint: RFC 8707 `resource`, the only audience that is good here.
@@ -91,9 +97,7 @@ fn host_place(config: &Config, domain_name: &str) -> Option<Place> {
     if let Some(label) = domain_name.strip_suffix(base).and_then(|rest| rest.strip_suffix('.')) {
         return label.parse().ok().map(Place::Host);
     }
-    let ours = domain_name.ends_with(".amazonaws.com") || domain_name.ends_with("localhost");
-    let named = crate::config::BaseDomain::read(domain_name).is_some();
-    (named && !ours).then(|| Place::Custom(domain_name.to_owned()))
+    domain_name.parse().ok().map(Place::Custom)
 }
 
 fn origin(config: &Config, domain_name: &str) -> String {

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bearer, Denial, EventKind, Evidence, Problem,
+    Answered, Bearer, Denial, EventKind, Evidence, Problem,
     aws::store_problem,
     clock::Clock,
     invoke::Invoker,
@@ -16,6 +16,8 @@ use crate::{
     tenant::{Proof, Tenant, TenantId},
 };
 
+/// What is done by asking `vend`.
+pub(crate) const ASKING: &str = "asking for credentials";
 /// The shortest session that STS gives.
 const SESSION_S: i32 = 900;
 /// Kept credentials are renewed this long before they end.
@@ -23,7 +25,7 @@ const RENEW_BEFORE_S: i64 = 300;
 /// Tenants whose credentials an instance keeps: also the most that a hostile handler in it could reach.
 const TENANTS_MAX: u64 = 200;
 
-/// What a function asks `vend`: the evidence that needs no trust in the asker.
+/// What a function asks `vend`, and begins with what it asks `domains`: the evidence that needs no trust in the asker.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VendRequest {
@@ -33,19 +35,32 @@ pub struct VendRequest {
     path_tenant: Option<String>,
 }
 
-/// What `vend` answers.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum VendReply {
-    /// A session of the tenant role, tagged with the tenant that the bearer proves.
-    Granted(Grant),
-    /// The bearer proves no tenant here.
-    Refused,
-    /// It proves one that is suspended.
-    Suspended,
-    /// Something did not answer.
-    Unavailable,
+impl VendRequest {
+    /// What this request's own proof lets another function convince itself by.
+    pub(crate) fn of(proof: Proof) -> Self {
+        let Proof { bearer, domain_name, api_id, path_tenant, .. } = proof;
+        Self { bearer: bearer.expose().to_owned(), domain_name, api_id, path_tenant }
+    }
+
+    /// The tenant that it proves to a resolver which remembers nothing.
+    pub(crate) async fn resolve(self, resolver: &Resolver) -> Result<Tenant, Problem> {
+        let refused = |denial| Problem::unauthenticated(denial, None);
+        let evidence = Evidence {
+            event: EventKind::V1,
+            domain_name: Some(self.domain_name),
+            api_id: self.api_id,
+            path_tenant: self.path_tenant,
+            authorizer: None,
+            jwt_claims: None,
+            lambda_tenant: None,
+            bearer: Some(Bearer::from_token(&self.bearer).map_err(refused)?),
+        };
+        resolver.resolve(Position::Vend, &evidence).await
+    }
 }
+
+/// What `vend` answers: a session of the tenant role, tagged with the tenant that the bearer proves.
+pub type VendReply = Answered<Grant>;
 
 /// A tagged session.
 #[derive(Serialize, Deserialize)]
@@ -69,17 +84,6 @@ impl fmt::Debug for Grant {
     }
 }
 
-impl fmt::Debug for VendReply {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Granted(_) => "Granted",
-            Self::Refused => "Refused",
-            Self::Suspended => "Suspended",
-            Self::Unavailable => "Unavailable",
-        })
-    }
-}
-
 /// The one holder of `sts:AssumeRole` on the tenant role.
 #[derive(Debug)]
 pub struct Vend {
@@ -91,34 +95,11 @@ pub struct Vend {
 impl Vend {
     /// Resolves the bearer again, with nothing remembered, and tags a session with what it proves.
     pub async fn answer(&self, request: VendRequest) -> VendReply {
-        match self.grant(request).await {
-            Ok(grant) => VendReply::Granted(grant),
-            Err(Problem::Unauthenticated(refusal)) => {
-                tracing::warn!(denial = refusal.denial.code(), "vend refused");
-                VendReply::Refused
-            }
-            Err(Problem::Suspended) => VendReply::Suspended,
-            Err(problem) => {
-                let cause = std::error::Error::source(&problem).map(ToString::to_string);
-                tracing::error!(code = problem.code(), cause, "vend failed");
-                VendReply::Unavailable
-            }
-        }
+        VendReply::of(self.grant(request).await)
     }
 
     async fn grant(&self, request: VendRequest) -> Result<Grant, Problem> {
-        let refused = |denial| Problem::unauthenticated(denial, None);
-        let evidence = Evidence {
-            event: EventKind::V1,
-            domain_name: Some(request.domain_name),
-            api_id: request.api_id,
-            path_tenant: request.path_tenant,
-            authorizer: None,
-            jwt_claims: None,
-            lambda_tenant: None,
-            bearer: Some(Bearer::from_token(&request.bearer).map_err(refused)?),
-        };
-        let tenant = self.resolver.resolve(Position::Vend, &evidence).await?;
+        let tenant = request.resolve(&self.resolver).await?;
         let tag = aws_sdk_sts::types::Tag::builder()
             .key("tenant")
             .value(tenant.id.as_str())
@@ -192,16 +173,8 @@ impl Vendor {
     }
 
     async fn ask(&self, tenant: &Tenant) -> Result<Arc<Kept>, Problem> {
-        let Proof { bearer, domain_name, api_id, path_tenant, .. } = tenant.proof.clone();
-        let request = VendRequest { bearer: bearer.expose().to_owned(), domain_name, api_id, path_tenant };
-        let grant = match self.invoker.invoke::<_, VendReply>(&request).await? {
-            VendReply::Granted(grant) => grant,
-            VendReply::Refused => return Err(Problem::unauthenticated(Denial::Evidence, None)),
-            VendReply::Suspended => return Err(Problem::Suspended),
-            VendReply::Unavailable => {
-                return Err(Problem::Unavailable { doing: "asking for credentials", source: None });
-            }
-        };
+        let request = VendRequest::of(tenant.proof.clone());
+        let grant = self.invoker.invoke::<_, VendReply>(&request).await?.granted(ASKING)?;
         if grant.tenant != tenant.id.as_str() {
             return Err(Problem::unauthenticated(Denial::CrossTenant, None));
         }

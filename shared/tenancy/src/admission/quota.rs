@@ -53,7 +53,7 @@ impl Growth {
                     growth.items = growth.items.saturating_add(more);
                     growth.bytes = growth.bytes.saturating_add(bytes);
                 }
-                Shelf::Settings | Shelf::Secrets | Shelf::Assets => {
+                Shelf::Settings | Shelf::Secrets | Shelf::Assets | Shelf::Domains => {
                     growth.bytes = growth.bytes.saturating_add(bytes);
                 }
             }

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned};
 
 use super::{OnShelf, TenantScope, shelf::check_seen};
 use crate::{
@@ -169,7 +169,7 @@ impl TenantScope {
     /// # Errors
     /// [`Problem::Unavailable`] when the store does not answer.
     pub async fn list_assets(&self) -> Result<Vec<AssetEntry>, Problem> {
-        let directory = read_directory(self.assets().find(&directory_id()?).await?.as_ref())?;
+        let directory: Directory = read_directory(self.assets().find(&directory_id()?).await?.as_ref())?;
         let entry = |(name, listed): (String, Listed)| {
             let name =
                 name.parse().map_err(|err: AssetNameError| Problem::internal("listing assets", err))?;
@@ -270,12 +270,14 @@ impl fmt::Debug for Asset {
     }
 }
 
-fn directory_id() -> Result<ItemId, Problem> {
+/// The id of a shelf's one directory.
+pub(super) fn directory_id() -> Result<ItemId, Problem> {
     DIRECTORY.parse().map_err(|err| Problem::internal("naming the directory", err))
 }
 
-fn read_directory(raw: Option<&Raw>) -> Result<Directory, Problem> {
-    raw.map_or_else(|| Ok(Directory::default()), |raw| Ok(raw.typed()?.value))
+/// What a directory says; nothing, where there is none yet.
+pub(super) fn read_directory<D: Default + DeserializeOwned>(raw: Option<&Raw>) -> Result<D, Problem> {
+    raw.map_or_else(|| Ok(D::default()), |raw| Ok(raw.typed()?.value))
 }
 
 fn check_image(image_type: ImageType, bytes: &[u8]) -> Result<(), Problem> {

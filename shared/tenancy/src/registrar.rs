@@ -1,0 +1,198 @@
+//! Which domains are whose: proved in the DNS, and given to the first who proves it by one conditional put.
+
+use std::{collections::HashMap, fmt};
+
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Answered, Domain, Problem, Role, aws::store_problem, clock::Clock, crypto::Sealer, registry::Row,
+    resolve::Resolver, tenant::TenantId, vend::VendRequest,
+};
+
+/// What `config` asks `domains`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DomainRequest {
+    /// Who is asking: the tenant is what this proves, and is said nowhere else.
+    pub(crate) who: VendRequest,
+    pub(crate) domain: Domain,
+    pub(crate) deed: Deed,
+}
+
+/// What is to be done with a domain.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Deed {
+    /// Look for the proof of the claim with this nonce, and serve the tenant there if it is found.
+    Verify { nonce: String },
+    /// Serve the tenant there no more.
+    Release,
+}
+
+/// What `domains` answers.
+pub type DomainReply = Answered<Verdict>;
+
+/// What came of a deed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The proof was found, and the tenant is served at the domain.
+    Verified,
+    /// The tenant is not served there.
+    Unproved(Unproved),
+    /// The tenant is served there no more, or never was.
+    Released,
+}
+
+/// Why a domain is not the tenant's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unproved {
+    /// There is no TXT record at the name.
+    NoRecord,
+    /// There are some, and none of them is the claim's own.
+    OtherRecord,
+    /// The DNS did not answer, or not in order.
+    NoAnswer,
+    /// The claim's record is there, and the domain is or was another tenant's.
+    Taken,
+}
+
+/// The DNS did not answer whether there is a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoAnswer;
+
+impl Unproved {
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::NoRecord => "no_record",
+            Self::OtherRecord => "other_record",
+            Self::NoAnswer => "no_answer",
+            Self::Taken => "taken",
+        }
+    }
+}
+
+impl fmt::Display for Unproved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoRecord => {
+                "there is no TXT record of this name yet; what is put into the DNS can take some time to be seen"
+            }
+            Self::OtherRecord => "there are TXT records of this name, and none of them has this value",
+            Self::NoAnswer => "the DNS did not answer; try again",
+            Self::Taken => "the domain is or was in use by another workspace; the operator can say more",
+        })
+    }
+}
+
+impl fmt::Debug for DomainRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DomainRequest")
+            .field("domain", &self.domain)
+            .field("deed", &self.deed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The one writer of the registry's hosts.
+#[derive(Debug)]
+pub struct Registrar {
+    pub(crate) resolver: Resolver,
+    pub(crate) client: Client,
+    pub(crate) table: String,
+    pub(crate) sealer: Sealer,
+    pub(crate) clock: Clock,
+}
+
+impl Registrar {
+    /// Resolves the bearer again, with nothing remembered, and does the deed for the tenant that it proves, if it is an
+    /// admin's. `look_up` gives the texts of a name's TXT records, each with its strings joined.
+    pub async fn answer(
+        &self,
+        request: DomainRequest,
+        look_up: impl AsyncFn(&str) -> Result<Vec<Vec<u8>>, NoAnswer>,
+    ) -> DomainReply {
+        DomainReply::of(self.decide(request, look_up).await)
+    }
+
+    async fn decide(
+        &self,
+        DomainRequest { who, domain, deed }: DomainRequest,
+        look_up: impl AsyncFn(&str) -> Result<Vec<Vec<u8>>, NoAnswer>,
+    ) -> Result<Verdict, Problem> {
+        let tenant = who.resolve(&self.resolver).await?;
+        tenant.demand_role(Role::Admin)?;
+        domain.check_foreign(&self.resolver.config)?;
+        let Deed::Verify { nonce } = deed else {
+            return self.release(&domain, &tenant.id).await;
+        };
+        let challenge = domain.challenge(&self.sealer.ring().await?, &tenant.id, &nonce)?;
+        let unproved = match look_up(&challenge.name).await {
+            Ok(texts) if texts.iter().any(|text| text == challenge.value.as_bytes()) => {
+                return self.register(&domain, &tenant.id).await;
+            }
+            Ok(texts) if texts.is_empty() => Unproved::NoRecord,
+            Ok(_) => Unproved::OtherRecord,
+            Err(NoAnswer) => Unproved::NoAnswer,
+        };
+        Ok(Verdict::Unproved(unproved))
+    }
+
+    /// Of two who have proved it at once, one is the first. What was anybody's is nobody else's ever.
+    async fn register(&self, domain: &Domain, tenant: &TenantId) -> Result<Verdict, Problem> {
+        let now_s = self.clock.now().seconds();
+        let row = [("tenant", text(tenant.as_str())), ("verified_s", AttributeValue::N(now_s.to_string()))];
+        let put = self.put(domain, tenant, (row, "attribute_not_exists(pk) OR #owner = :owner")).await?;
+        let taken = Verdict::Unproved(Unproved::Taken);
+        tracing::info!(domain = domain.as_str(), tenant.id = %tenant, first = put, "a domain was proved");
+        Ok(if put { Verdict::Verified } else { taken })
+    }
+
+    /// Leaves the owner in the row and nothing that routes.
+    async fn release(&self, domain: &Domain, tenant: &TenantId) -> Result<Verdict, Problem> {
+        let now_s = self.clock.now().seconds();
+        let row = [("released_s", AttributeValue::N(now_s.to_string()))];
+        let put = self.put(domain, tenant, (row, "#owner = :owner")).await?;
+        tracing::info!(domain = domain.as_str(), tenant.id = %tenant, was_served = put, "a domain was released");
+        Ok(Verdict::Released)
+    }
+
+    /// Whether the condition held.
+    async fn put<const N: usize>(
+        &self,
+        domain: &Domain,
+        owner: &TenantId,
+        (row, condition): ([(&str, AttributeValue); N], &str),
+    ) -> Result<bool, Problem> {
+        let mut item: HashMap<_, _> = row.map(|(name, value)| (name.to_owned(), value)).into();
+        item.insert("pk".to_owned(), text(&Row::Host(domain.clone()).key()));
+        item.insert("owner".to_owned(), text(owner.as_str()));
+        let reply = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression(condition)
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_values(":owner", text(owner.as_str()))
+            .send()
+            .await;
+        match reply {
+            Ok(_) => Ok(true),
+            Err(err)
+                if err.as_service_error().is_some_and(|err| err.is_conditional_check_failed_exception()) =>
+            {
+                Ok(false)
+            }
+            Err(err) => Err(store_problem("writing the registry", err)),
+        }
+    }
+}
+
+fn text(s: &str) -> AttributeValue {
+    AttributeValue::S(s.to_owned())
+}
