@@ -65,6 +65,8 @@ fn options(own_host: &str) -> Result<Options, Failure> {
         edge: Edge::Rest,
         watch: None,
         isolation: false,
+        domains: Vec::new(),
+        dns: None,
         log: |function, line| drop(writeln!(io::stderr(), "{function} {line}")),
     })
 }

@@ -1,6 +1,7 @@
 //! `/v1/config`: what the tenant has set, and what is set for it.
 
 mod assets;
+mod domains;
 mod export;
 mod members;
 mod settings;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use http::Method;
 use insula_gateway::{
     Error,
-    rest::{Endpoint, Run, Takes, run},
+    rest::{Endpoint, Run, Takes, run, run_parts},
     serve_rest,
 };
 use insula_tenancy::{Effect, ImageType};
@@ -22,6 +23,9 @@ const MEMBERS: &str = "config/members";
 const MEMBER: &str = "config/members/{id}";
 const ASSETS: &str = "config/assets";
 const ASSET: &str = "config/assets/{name}";
+const DOMAINS: &str = "config/domains";
+const DOMAIN: &str = "config/domains/{domain}";
+const VERIFY: &str = "config/domains/{domain}/verify";
 const EXPORT: &str = "config/export";
 
 const IMAGES: &[&str] =
@@ -49,20 +53,18 @@ pub fn endpoints(collections: Collections) -> Vec<Endpoint> {
             ..reads(PREVIEW, "config_preview", run(settings::preview))
         },
         Endpoint { query: &["limit", "cursor"], ..reads(MEMBERS, "members_list", run(members::list)) },
-        Endpoint {
-            takes: Takes::Nothing,
-            ..writes((Method::DELETE, MEMBER), "members_remove", run(members::remove))
-        },
+        bodiless((Method::DELETE, MEMBER), "members_remove", run(members::remove)),
         reads(ASSETS, "assets_list", run(assets::list)),
         reads(ASSET, "assets_get", run(assets::get)),
         Endpoint {
             takes: Takes::Bytes(IMAGES),
             ..writes((Method::PUT, ASSET), "assets_put", run(assets::put))
         },
-        Endpoint {
-            takes: Takes::Nothing,
-            ..writes((Method::DELETE, ASSET), "assets_delete", run(assets::delete))
-        },
+        bodiless((Method::DELETE, ASSET), "assets_delete", run(assets::delete)),
+        reads(DOMAINS, "domains_list", run(domains::list)),
+        bodiless((Method::PUT, DOMAIN), "domains_claim", run(domains::claim)),
+        bodiless((Method::POST, VERIFY), "domains_verify", run_parts(domains::verify)),
+        bodiless((Method::DELETE, DOMAIN), "domains_release", run_parts(domains::release)),
         Endpoint {
             query: &["cursor"],
             ..reads(
@@ -89,4 +91,8 @@ fn reads(path: &'static str, action: &'static str, run: Run) -> Endpoint {
 
 fn writes((method, path): (Method, &'static str), action: &'static str, run: Run) -> Endpoint {
     Endpoint { method, takes: Takes::Json, effect: Effect::Write, ..reads(path, action, run) }
+}
+
+fn bodiless(line: (Method, &'static str), action: &'static str, run: Run) -> Endpoint {
+    Endpoint { takes: Takes::Nothing, ..writes(line, action, run) }
 }

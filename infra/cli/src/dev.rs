@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
 };
 
@@ -34,6 +34,13 @@ pub(crate) struct Dev {
     /// One set of instances a tenant, as Lambda's tenant isolation mode has it.
     #[arg(long, conflicts_with = "watch")]
     isolation: bool,
+    /// A domain beside localhost for which the gateway answers, as if it were a custom domain name of API Gateway; more than
+    /// once for more. A tenant is served there once it has claimed and proved it.
+    #[arg(long, value_name = "NAME")]
+    domain: Vec<String>,
+    /// Where the proof of a domain is looked for: address and port. The system's own resolver without it.
+    #[arg(long, value_name = "ADDRESS")]
+    dns: Option<SocketAddr>,
     /// Writes the functions' logs to stderr.
     #[arg(long)]
     logs: bool,
@@ -79,6 +86,8 @@ impl Dev {
             watch: self.watch_port().map(|port| Watch { port, script: root.join(Watch::SCRIPT) }),
             root,
             isolation: self.isolation,
+            domains: self.domain.clone(),
+            dns: self.dns,
             overrides: BTreeMap::new(),
             log: if self.logs { log } else { no_log },
         };

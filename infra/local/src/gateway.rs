@@ -92,7 +92,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Serves the stack's API at the listener, for the hosts `<base domain>` and `<label>.<base domain>`, at any port.
+    /// Serves the stack's API at the listener, for the hosts of these names, at any port. One that begins with `*.` stands
+    /// for one label there, as in API Gateway.
     ///
     /// # Errors
     /// [`StartError::Template`] when the API asks for what the laptop can't do.
@@ -100,13 +101,13 @@ impl Gateway {
         listener: TcpListener,
         stack: Arc<Stack>,
         lambda: Arc<Lambda>,
-        base_domain: String,
+        names: Vec<String>,
     ) -> Result<Self, StartError> {
         let timeout = match stack.api.kind {
             ApiKind::Rest => REST_TIMEOUT,
             ApiKind::Http => HTTP_TIMEOUT,
         };
-        Self::serve(listener, Edge::new(stack, lambda, base_domain, timeout)?)
+        Self::serve(listener, Edge::new(stack, lambda, names, timeout)?)
     }
 
     fn serve(listener: TcpListener, edge: Edge) -> Result<Self, StartError> {
@@ -134,7 +135,8 @@ impl Gateway {
 struct Edge {
     stack: Arc<Stack>,
     lambda: Arc<Lambda>,
-    base_domain: String,
+    /// In lower case.
+    names: Vec<String>,
     verifiers: BTreeMap<String, Verifier>,
     /// For the integration, and for the authorizer.
     timeout: Duration,
@@ -144,7 +146,7 @@ impl Edge {
     fn new(
         stack: Arc<Stack>,
         lambda: Arc<Lambda>,
-        base_domain: String,
+        mut names: Vec<String>,
         timeout: Duration,
     ) -> Result<Self, StartError> {
         check::check(&stack)?;
@@ -157,16 +159,18 @@ impl Edge {
                 verifiers.insert(name.clone(), Verifier::new(issuer, audiences.clone()));
             }
         }
-        Ok(Self { stack, lambda, base_domain: base_domain.to_ascii_lowercase(), verifiers, timeout })
+        names.iter_mut().for_each(|name| name.make_ascii_lowercase());
+        Ok(Self { stack, lambda, names, verifiers, timeout })
     }
 
-    /// The wildcard domain stands for one label, as in API Gateway. Only an HTTP API has its own host open.
+    /// Only an HTTP API has its own host open.
     fn is_served(&self, domain: &str) -> bool {
-        if domain == self.base_domain {
-            return true;
-        }
-        let label = domain.strip_suffix(&self.base_domain).and_then(|rest| rest.strip_suffix('.'));
-        if label.is_some_and(|label| !label.is_empty() && !label.contains('.')) {
+        let below = domain.split_once('.').filter(|(label, _)| !label.is_empty()).map(|(_, below)| below);
+        let is_named = |name: &String| match name.strip_prefix("*.") {
+            Some(above) => below == Some(above),
+            None => domain == name,
+        };
+        if self.names.iter().any(is_named) {
             return true;
         }
         let (id, region) = (&self.stack.api.id, &self.stack.region);

@@ -128,7 +128,8 @@ impl Local {
         }
         if let Some(listener) = gateway_listener {
             let (stack, lambda) = (Arc::clone(&local.stack), Arc::clone(&local.lambda));
-            let started = Gateway::start(listener, stack, lambda, "localhost".to_owned()).await;
+            let names = [vec!["localhost".to_owned(), "*.localhost".to_owned()], options.domains].concat();
+            let started = Gateway::start(listener, stack, lambda, names).await;
             local.gateway = Some(started.map_err(|err| failed("the gateway")(&err))?);
         }
         Ok(local)

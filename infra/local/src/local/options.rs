@@ -1,6 +1,6 @@
 //! How the stack starts, and what that makes of the template's parameters.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use super::Watch;
 use crate::demo::DemoTenant;
@@ -28,6 +28,11 @@ pub struct Options {
     pub watch: Option<Watch>,
     /// Lambda's tenant isolation mode.
     pub isolation: bool,
+    /// Names beside the base domain for which the gateway answers, as API Gateway does for its custom domain names; one that
+    /// begins with `*.` stands for one label there.
+    pub domains: Vec<String>,
+    /// Where the proof of a domain is looked for; the system's own resolver without it.
+    pub dns: Option<SocketAddr>,
     /// Another binary for a function, by its logical id in the template.
     pub overrides: BTreeMap<String, PathBuf>,
     /// Where the functions' log lines go: function, line.
@@ -67,6 +72,9 @@ impl Options {
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
         parameters.insert("PublicPort".to_owned(), port.to_string());
+        if let Some(dns) = self.dns {
+            parameters.insert("DnsResolver".to_owned(), dns.to_string());
+        }
         if self.edge == Edge::Http {
             parameters.insert("Audiences".to_owned(), format!("http://localhost:{port}/mcp"));
         }

@@ -1,0 +1,5 @@
+//! The binary of `domains`.
+
+fn main() -> Result<(), insula_gateway::Error> {
+    insula_gateway::run(domains::serve())
+}
