@@ -13,11 +13,16 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use insula_local::{DEMO, Edge, Local, Options, build_functions, idp::Mint, read_tenants};
 use serde_json::{Value, json};
 
+use crate::dns::zone;
+
 /// A stack that lives as long as the test binary, on a runtime of its own.
 pub(crate) struct Stack {
     pub(crate) local: Local,
     pub(crate) runtime: tokio::runtime::Handle,
 }
+
+/// Where the domains of tenants are, for which the gateway answers.
+pub(crate) const CUSTOMERS: &str = "customers.test";
 
 /// The workspace.
 pub(crate) fn root() -> PathBuf {
@@ -41,6 +46,8 @@ pub(crate) fn options(edge: Edge) -> Options {
         edge,
         watch: None,
         isolation: false,
+        domains: vec![format!("*.{CUSTOMERS}")],
+        dns: Some(zone().address),
         overrides: BTreeMap::new(),
         log: |_function, _line| {},
     }

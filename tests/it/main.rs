@@ -15,6 +15,7 @@ mod cache;
 mod calls;
 mod config;
 mod crossing;
+mod dns;
 mod edges;
 mod harness;
 mod hook;

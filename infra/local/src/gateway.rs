@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::lambda::{Invocation, InvokeError, Lambda};
+use crate::names::Names;
 use crate::template::{ApiKind, Authorizer, Stack};
 use authorize::Authorized;
 use expression::Expression;
@@ -92,8 +93,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Serves the stack's API at the listener, for the hosts of these names, at any port. One that begins with `*.` stands
-    /// for one label there, as in API Gateway.
+    /// Serves the stack's API at the listener, for the hosts of these names, at any port.
     ///
     /// # Errors
     /// [`StartError::Template`] when the API asks for what the laptop can't do.
@@ -101,7 +101,7 @@ impl Gateway {
         listener: TcpListener,
         stack: Arc<Stack>,
         lambda: Arc<Lambda>,
-        names: Vec<String>,
+        names: Names,
     ) -> Result<Self, StartError> {
         let timeout = match stack.api.kind {
             ApiKind::Rest => REST_TIMEOUT,
@@ -135,8 +135,7 @@ impl Gateway {
 struct Edge {
     stack: Arc<Stack>,
     lambda: Arc<Lambda>,
-    /// In lower case.
-    names: Vec<String>,
+    names: Names,
     verifiers: BTreeMap<String, Verifier>,
     /// For the integration, and for the authorizer.
     timeout: Duration,
@@ -146,7 +145,7 @@ impl Edge {
     fn new(
         stack: Arc<Stack>,
         lambda: Arc<Lambda>,
-        mut names: Vec<String>,
+        names: Names,
         timeout: Duration,
     ) -> Result<Self, StartError> {
         check::check(&stack)?;
@@ -159,18 +158,12 @@ impl Edge {
                 verifiers.insert(name.clone(), Verifier::new(issuer, audiences.clone()));
             }
         }
-        names.iter_mut().for_each(|name| name.make_ascii_lowercase());
         Ok(Self { stack, lambda, names, verifiers, timeout })
     }
 
     /// Only an HTTP API has its own host open.
     fn is_served(&self, domain: &str) -> bool {
-        let below = domain.split_once('.').filter(|(label, _)| !label.is_empty()).map(|(_, below)| below);
-        let is_named = |name: &String| match name.strip_prefix("*.") {
-            Some(above) => below == Some(above),
-            None => domain == name,
-        };
-        if self.names.iter().any(is_named) {
+        if self.names.have(domain) {
             return true;
         }
         let (id, region) = (&self.stack.api.id, &self.stack.region);

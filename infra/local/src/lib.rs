@@ -11,9 +11,11 @@ mod hands;
 pub mod idp;
 pub mod lambda;
 mod local;
+mod names;
 pub mod template;
 
 pub use demo::{DEMO, DemoError, DemoTenant, DemoUser, read_tenants};
 pub use functions::{BuildError, build_functions, own_folder};
 pub use hands::{Hands, Left};
 pub use local::{Edge, Local, Options, StartError, Watch};
+pub use names::Names;

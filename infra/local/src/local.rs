@@ -26,6 +26,7 @@ use crate::{
     hands::Hands,
     idp::{self, Alg, Idp},
     lambda::{self, Lambda},
+    names::Names,
     template::Stack,
 };
 
@@ -128,7 +129,7 @@ impl Local {
         }
         if let Some(listener) = gateway_listener {
             let (stack, lambda) = (Arc::clone(&local.stack), Arc::clone(&local.lambda));
-            let names = [vec!["localhost".to_owned(), "*.localhost".to_owned()], options.domains].concat();
+            let names = Names::under("localhost").and(&Names::new(options.domains));
             let started = Gateway::start(listener, stack, lambda, names).await;
             local.gateway = Some(started.map_err(|err| failed("the gateway")(&err))?);
         }
@@ -214,6 +215,7 @@ async fn start_idp(options: &Options, gateway_port: u16) -> Result<Idp, StartErr
             Edge::Http => Alg::Rs256,
         },
         gateway_port,
+        domains: Names::new(options.domains.clone()),
         data: options.data.clone(),
         clients: Vec::new(),
         // A client whose document is on the internet would use it, and it can't be fetched here.

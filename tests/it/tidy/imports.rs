@@ -28,9 +28,10 @@ const DIRECTIONS: [(&str, &[&str]); 8] = [
 const TESTS: &str = "tests";
 
 /// What only these folders may depend on; a name that ends in `-` stands for all that begin so.
-const KEPT_BY: [(&str, &[&str]); 5] = [
+const KEPT_BY: [(&str, &[&str]); 6] = [
     ("aws-config", &["shared/tenancy"]),
     ("aws-sdk-", &["shared/tenancy", TESTS]),
+    ("hickory-", &["functions/domains", TESTS]),
     ("jsonwebtoken", &["shared/tenancy"]),
     ("lambda_http", &["shared/gateway"]),
     ("lambda_runtime", &["shared/gateway"]),
@@ -146,6 +147,11 @@ fn a_dependency_that_goes_astray_is_found() {
             "depends on aws-sdk-dynamodb, which shared/tenancy or tests keeps",
         ),
         ("infra/local", "aws-sdk-s3", "depends on aws-sdk-s3, which shared/tenancy or tests keeps"),
+        (
+            "functions/config",
+            "hickory-resolver",
+            "depends on hickory-resolver, which functions/domains or tests keeps",
+        ),
         ("infra/local", "jsonwebtoken", "depends on jsonwebtoken, which shared/tenancy keeps"),
     ] {
         assert_eq!(but_for(astray(&with(folder, dependency)), &UNDIRECTED), [Finding::new(folder, why)]);

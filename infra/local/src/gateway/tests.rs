@@ -56,13 +56,7 @@ impl Running {
         let lambda = Lambda::start(&stack, config(&stack.functions)).await.unwrap();
         let lambda = Arc::new(lambda);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let edge = Edge::new(
-            stack,
-            Arc::clone(&lambda),
-            vec!["localhost".to_owned(), "*.localhost".to_owned()],
-            timeout,
-        )
-        .unwrap();
+        let edge = Edge::new(stack, Arc::clone(&lambda), Names::under("localhost"), timeout).unwrap();
         Self { gateway: Gateway::serve(listener, edge).unwrap(), lambda }
     }
 

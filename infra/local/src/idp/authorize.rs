@@ -95,7 +95,7 @@ fn ask_of(state: &State, form: &Form, client: Client, redirect_uri: &RedirectUri
         challenge.ok_or(("invalid_request", "code_challenge must be 43 characters of base64url"))?;
     let mut resources = form.all("resource");
     let resource = match (resources.next(), resources.next()) {
-        (Some(resource), None) if is_resource(resource, state.options.gateway_port) => resource,
+        (Some(resource), None) if is_resource(resource, &state.options) => resource,
         (None, _) => return Err(("invalid_target", "resource is missing (RFC 8707)")),
         (Some(_), _) => {
             return Err(("invalid_target", "resource must be one URL of the gateway of this machine"));

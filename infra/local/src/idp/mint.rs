@@ -73,7 +73,7 @@ pub(super) struct Access<'a> {
 
 impl State {
     pub(super) fn mint(&self, mint: &Mint) -> Result<Minted, MintError> {
-        if !is_resource(&mint.resource, self.options.gateway_port) {
+        if !is_resource(&mint.resource, &self.options) {
             return Err(MintError::Resource(self.options.gateway_port));
         }
         let ttl_s = mint.ttl_s.unwrap_or(TTL_S);

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use crate::names::Names;
+
 /// How the identity provider is set up.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -16,8 +18,10 @@ pub struct Options {
     pub scopes: Vec<String>,
     /// What tokens are signed with: `Rs256` where API Gateway's own authorizer reads them.
     pub default_alg: Alg,
-    /// A `resource` must be `http://localhost:<port>/…` or `http://<label>.localhost:<port>/…`.
+    /// A `resource` must be `http://<host>:<port>/…`, where the host is localhost, a name under it, or one of the domains.
     pub gateway_port: u16,
+    /// The gateway's names beside localhost.
+    pub domains: Names,
     /// A directory that keeps keys and registered clients; without it they last a run.
     pub data: Option<PathBuf>,
     /// Clients that need not register.

@@ -19,6 +19,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::{Url, form_urlencoded};
 
+use crate::names::Names;
+
 use super::{Alg, Clock, Idp, Options, PredefinedClient, User};
 
 pub(super) const NOW_S: u64 = 1_800_000_000;
@@ -72,6 +74,7 @@ pub(super) fn options() -> Options {
             predefined("other", None),
             predefined("web", Some("s3cret of: web")),
         ],
+        domains: Names::new(["mcp.acme.test".to_owned()]),
         advertise_client_documents: true,
         clock: Clock::System,
     }

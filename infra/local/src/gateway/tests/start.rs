@@ -4,7 +4,7 @@ async fn problem(api: Api) -> Option<String> {
     let stack = Arc::new(stack_of(api));
     let lambda = Arc::new(Lambda::start(&stack, config(&[])).await.unwrap());
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let started = Gateway::start(listener, stack, lambda, vec!["localhost".to_owned()]).await;
+    let started = Gateway::start(listener, stack, lambda, Names::under("localhost")).await;
     started.err().map(|err| err.to_string())
 }
 

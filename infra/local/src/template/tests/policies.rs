@@ -88,6 +88,7 @@ fn functions_have_the_fewest_rights() {
     SealingSecret: Allow secretsmanager:GetSecretValue ON arn:aws:secretsmanager:secret:SealingSecret-Sealin
     Routing: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-registry {ForAllValues:StringEquals: {dynamodb:Attributes: ["pk", "tenant", "slug", "status", "tier", "epoch", "issuers", "origins", "host", "jwks_uri", "profile", "claims", "sole_tenant", "role_claim", "name"]}, Null: {dynamodb:Attributes: "false"}, StringEqualsIfExists: {dynamodb:Select: "SPECIFIC_ATTRIBUTES"}}
     Vend: Allow lambda:InvokeFunction ON arn:aws:lambda:function:VendFunction
+    Domains: Allow lambda:InvokeFunction ON arn:aws:lambda:function:DomainsFunction
     SecretsRole
     Logs: Allow logs:CreateLogStream logs:PutLogEvents ON arn:aws:logs:log-group:/insula/dev/secrets:*
     SealingSecret: Allow secretsmanager:GetSecretValue ON arn:aws:secretsmanager:secret:SealingSecret-Sealin
@@ -104,6 +105,11 @@ fn functions_have_the_fewest_rights() {
     VendRole
     Logs: Allow logs:CreateLogStream logs:PutLogEvents ON arn:aws:logs:log-group:/insula/dev/vend:*
     BecomeTenant: Allow sts:AssumeRole sts:TagSession ON arn:aws:iam::000000000000:role/TenantRole
+    Routing: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-registry {ForAllValues:StringEquals: {dynamodb:Attributes: ["pk", "tenant", "slug", "status", "tier", "epoch", "issuers", "origins", "host", "jwks_uri", "profile", "claims", "sole_tenant", "role_claim", "name"]}, Null: {dynamodb:Attributes: "false"}, StringEqualsIfExists: {dynamodb:Select: "SPECIFIC_ATTRIBUTES"}}
+    DomainsRole
+    Logs: Allow logs:CreateLogStream logs:PutLogEvents ON arn:aws:logs:log-group:/insula/dev/domains:*
+    SealingSecret: Allow secretsmanager:GetSecretValue ON arn:aws:secretsmanager:secret:SealingSecret-Sealin
+    Hosts: Allow dynamodb:PutItem ON arn:aws:dynamodb:table/insula-dev-registry {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["host/*"]}, Null: {dynamodb:LeadingKeys: "false"}}
     Routing: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-registry {ForAllValues:StringEquals: {dynamodb:Attributes: ["pk", "tenant", "slug", "status", "tier", "epoch", "issuers", "origins", "host", "jwks_uri", "profile", "claims", "sole_tenant", "role_claim", "name"]}, Null: {dynamodb:Attributes: "false"}, StringEqualsIfExists: {dynamodb:Select: "SPECIFIC_ATTRIBUTES"}}
     DiscoverRole
     Logs: Allow logs:CreateLogStream logs:PutLogEvents ON arn:aws:logs:log-group:/insula/dev/discover:*
@@ -193,5 +199,23 @@ fn no_allow_has_a_wildcard_for_a_resource_but_log_streams_the_movers_tables_and_
             }
             assert!(list(&statement["Action"]).iter().all(|action| !action.contains('*')), "{statement}");
         }
+    }
+}
+
+#[test]
+fn only_domains_writes_the_registry_beside_the_operator_and_hosts_alone() {
+    for stack in edges() {
+        let registry = |resource: &&str| resource.ends_with("-registry");
+        let writes = |action: &&str| !action.ends_with("GetItem") && !action.ends_with("Query");
+        let writers = stack.roles.iter().filter(|role| {
+            statements(&role.policies).any(|statement| {
+                statement["Effect"] == "Allow"
+                    && list(&statement["Resource"]).iter().any(registry)
+                    && list(&statement["Action"]).iter().any(writes)
+            })
+        });
+        let mut writers: Vec<_> = writers.map(|role| role.name.as_str()).collect();
+        writers.sort_unstable();
+        assert_eq!(writers, ["DomainsRole", "MoverRole", "OperatorRole"]);
     }
 }
