@@ -1,6 +1,7 @@
 //! What a tenant sets for itself: the settings, how they count, its images, its people and what it takes out.
 
 mod assets;
+mod domains;
 mod export;
 mod members;
 mod white;

@@ -1,5 +1,7 @@
 //! The wall of IAM, met with the real SDK: what a tenant's session may do, and what it may not do beside it.
 
+mod hosts;
+
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},

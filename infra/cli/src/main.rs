@@ -35,6 +35,9 @@ enum Command {
     /// Rotates and wraps data keys.
     #[command(subcommand)]
     Key(operator::Key),
+    /// Frees a domain that has changed hands.
+    #[command(subcommand)]
+    Domain(operator::Domains),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
             Command::Quota(quota) => quota.run().await,
             Command::Flag(flag) => flag.run().await,
             Command::Key(key) => key.run().await,
+            Command::Domain(domains) => domains.run().await,
         }
     });
     match ended {

@@ -1,11 +1,11 @@
-//! `insula tenant`, `quota`, `flag` and `key`: what the operator does to tenants, on the laptop or in a deployment.
+//! `insula tenant`, `quota`, `flag`, `key` and `domain`: what the operator does to tenants, on the laptop or in a deployment.
 
 use std::{env, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 use insula_local::Hands;
 use insula_tenancy::{
-    Clock, Config, Feature, Limits, Moment, Placement, Plan, Problem, Slug, Status, Tier,
+    Clock, Config, Domain, Feature, Limits, Moment, Placement, Plan, Problem, Slug, Status, Tier,
     operator::{NewTenant, Operator, OperatorAuthority, ROUTE_TTL_S},
 };
 use insula_tools::Collections;
@@ -151,6 +151,31 @@ pub(crate) enum Key {
         #[command(flatten)]
         at: At,
     },
+}
+
+/// Domains of tenants.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Domains {
+    /// Forgets that a domain is or was a tenant's: it is served no more, and the next who proves it has it.
+    Free {
+        /// The domain.
+        domain: Domain,
+        /// The slug of the tenant whose it is or was.
+        #[arg(long)]
+        from: Slug,
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+impl Domains {
+    pub(crate) async fn run(self) -> Result<(), String> {
+        let Self::Free { domain, from, at } = self;
+        let operator = at.operator("OperatorRole").await?;
+        let owner = operator.find_tenant(&from).await.map_err(said)?;
+        operator.free_domain(&domain, &owner).await.map_err(said)?;
+        say(&format!("{domain}: nobody's, and its next owner's once it is proved\n"))
+    }
 }
 
 impl Tenant {

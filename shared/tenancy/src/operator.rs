@@ -18,6 +18,7 @@ use crate::{
     registry::Row,
 };
 
+mod domains;
 mod keys;
 mod mover;
 mod own_key;

@@ -10,7 +10,7 @@ use super::{
     Attempt, Crossing, Form, NEVER, PNG, Side, row,
     table::{Names, Words},
 };
-use crate::harness::json_of;
+use crate::harness::{CUSTOMERS, json_of};
 
 impl Crossing {
     /// Makes what a row names, for the owner's mark to be found; its id.
@@ -30,6 +30,11 @@ impl Crossing {
                 let name = format!("image-{}", number());
                 self.put_image(side, &name).await;
                 name
+            }
+            Names::Domain => {
+                let domain = format!("crossing-{}.{CUSTOMERS}", number());
+                self.claim(side, &domain).await;
+                domain
             }
             // Whoever is asking has a seat.
             Names::Member => {
@@ -54,6 +59,13 @@ impl Crossing {
         assert_eq!(reply.status(), 201, "{reply:?}");
     }
 
+    /// Claims a domain for this tenant.
+    pub(super) async fn claim(&self, side: &Side, domain: &str) {
+        let attempt = self.attempt(Form::Path, side, domain);
+        let reply = self.send(row("PUT config/domains/{domain}"), &attempt).await;
+        assert_eq!(reply.status(), 201, "{reply:?}");
+    }
+
     /// Whether what was planted is as it was: its first version, with the owner's words.
     pub(super) async fn is_kept(&self, names: Names, id: &str) -> bool {
         let any = |list: &Value, is: &dyn Fn(&Value) -> bool| list.as_array().unwrap().iter().any(is);
@@ -70,6 +82,10 @@ impl Crossing {
                 let image = self.read("GET config/assets/{name}", id).await;
                 image.headers()["etag"] == "\"1\""
                     && image.body()[..] == [PNG, self.owner.mark.as_bytes()].concat()
+            }
+            Names::Domain => {
+                let domains = json_of(&self.read("GET config/domains", id).await);
+                any(&domains["domains"], &|each| each["domain"] == id && each["state"] == "pending")
             }
             Names::Member => {
                 let members = json_of(&self.read("GET config/members", id).await);

@@ -27,7 +27,7 @@ pub(super) type Body = fn(&Words) -> Value;
 
 /// What a request is made of.
 pub(super) struct Words<'a> {
-    /// The id of a note or member, or the name of a secret or image: `{id}` or `{name}` in a path.
+    /// The id of a note or member, the name of a secret or image, or a domain: `{id}`, `{name}` or `{domain}` in a path.
     pub(super) id: &'a str,
     /// A word that no other tenant's data has.
     pub(super) mark: &'a str,
@@ -40,6 +40,7 @@ pub(super) enum Names {
     Secret,
     Image,
     Member,
+    Domain,
 }
 
 /// What the reply shows, so that it is known what it must not show.
@@ -127,6 +128,10 @@ pub(crate) const TABLE: &[Row] = &[
     image("DELETE config/assets/{name}", Shows::Item),
     image("GET config/assets/{name}", Shows::Item),
     Row { door: Door::Image, ..image("PUT config/assets/{name}", Shows::Nothing) },
+    domain("GET config/domains", Shows::CallersOwn),
+    domain("DELETE config/domains/{domain}", Shows::Item),
+    domain("PUT config/domains/{domain}", Shows::Nothing),
+    domain("POST config/domains/{domain}/verify", Shows::Item),
     secret("GET secrets", Shows::CallersOwn, nothing),
     secret("POST secrets/re-seal", Shows::Nothing, nothing),
     secret("DELETE secrets/{name}", Shows::Item, nothing),
@@ -148,6 +153,10 @@ const fn secret(name: &'static str, shows: Shows, body: Body) -> Row {
 
 const fn image(name: &'static str, shows: Shows) -> Row {
     Row { names: Names::Image, ..rest(name, shows, nothing) }
+}
+
+const fn domain(name: &'static str, shows: Shows) -> Row {
+    Row { names: Names::Domain, ..rest(name, shows, nothing) }
 }
 
 fn company(words: &Words) -> Value {
