@@ -1,6 +1,6 @@
 //! Requests with a header more or less than usual, tenants of a test's own, and the store as a role sees it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use aws_sdk_dynamodb::{
     config::{BehaviorVersion, Credentials, Region},
@@ -226,6 +226,15 @@ pub(crate) async fn on_stack<T: Send + 'static>(
 ) -> T {
     #[expect(clippy::disallowed_methods, reason = "awaited here, on the runtime of the stack")]
     stack.runtime.spawn(work).await.unwrap()
+}
+
+/// What a function answers that is invoked with JSON and not through the gateway; `None` if it fails.
+pub(crate) async fn invoke(stack: &'static Stack, binary: &str, payload: &Value) -> Option<Value> {
+    let function = stack.local.stack.functions.iter().find(|function| function.binary == binary).unwrap();
+    let (lambda, payload) = (Arc::clone(&stack.local.lambda), Bytes::from(payload.to_string()));
+    let invoked = on_stack(stack, async move { lambda.invoke(&function.name, None, payload).await }).await;
+    let invoked = invoked.unwrap();
+    invoked.function_error.is_none().then(|| serde_json::from_slice(&invoked.payload).unwrap())
 }
 
 /// The id of a tenant of the demo.

@@ -179,7 +179,7 @@ async fn what_a_name_is_an_alias_of_counts_as_its_own() {
     for (name, next) in [("round", "about"), ("about", "round")] {
         zone().say(&format!("{name}.zone.test"), Said::Alias(format!("{next}.zone.test")));
     }
-    assert_eq!(found("round.zone.test").await, Err(NoAnswer));
+    assert_eq!(found("round.zone.test").await.unwrap(), [""; 0]);
     assert!(zone().asked("round.zone.test") < 20, "a circle ends");
 }
 

@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use bytes::Bytes;
 use insula_local::idp::Mint;
 use insula_tenancy::{Plan, Status, Tier};
 use serde_json::{Value, json};
 
 use super::{DENIED, OK, Row, put, start_altered};
 use crate::{
-    ask::{Own, credentials, on_stack, operate, store, tenant_id, text, verdict},
+    ask::{Own, credentials, invoke, operate, store, tenant_id, text, verdict},
     harness::{Stack, stack},
 };
 
@@ -90,15 +89,7 @@ async fn asked(stack: &'static Stack, own: &Own, (scope, changes): (&str, Value)
         let place = if request["who"].get(name).is_some() { &mut request["who"] } else { &mut request };
         place[name] = value.clone();
     }
-    let function = stack.local.stack.functions.iter().find(|function| function.binary == "domains").unwrap();
-    let payload = Bytes::from(request.to_string());
-    let lambda = std::sync::Arc::clone(&stack.local.lambda);
-    let invoked = on_stack(stack, async move { lambda.invoke(&function.name, None, payload).await }).await;
-    let invoked = invoked.unwrap();
-    if invoked.function_error.is_some() {
-        return "error".into();
-    }
-    serde_json::from_slice(&invoked.payload).unwrap()
+    invoke(stack, "domains", &request).await.unwrap_or_else(|| "error".into())
 }
 
 #[tokio::test]
