@@ -15,7 +15,7 @@ struct DomainsView {
 }
 
 #[derive(Debug, Serialize)]
-struct DomainView {
+pub(crate) struct DomainView {
     domain: String,
     /// `pending`, `verified` or `failed`.
     state: &'static str,

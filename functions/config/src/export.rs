@@ -9,7 +9,7 @@ use insula_tools::{Collections, integrations};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{assets::AssetView, members::MemberView};
+use crate::{assets::AssetView, domains::DomainView, members::MemberView};
 
 /// Entries of a part that have no value of their own size.
 const ENTRIES_MAX: u32 = PAGE_MAX;
@@ -29,6 +29,7 @@ enum Part<'c> {
     Settings,
     Members,
     Assets,
+    Domains,
     /// Names, versions and dates: a value is in no reply.
     Secrets,
     Items(&'c Collection),
@@ -47,6 +48,7 @@ impl Part<'_> {
             Self::Settings => "-settings".to_owned(),
             Self::Members => "-members".to_owned(),
             Self::Assets => "-assets".to_owned(),
+            Self::Domains => "-domains".to_owned(),
             Self::Secrets => "-secrets".to_owned(),
             Self::Items(collection) => collection.name().to_string(),
         }
@@ -57,6 +59,7 @@ impl Part<'_> {
             Self::Settings => settings(scope).await,
             Self::Members => members(scope, cursor).await,
             Self::Assets => assets(scope, cursor).await,
+            Self::Domains => domains(scope).await,
             Self::Secrets => secrets(scope).await,
             Self::Items(collection) => items(scope, collection, cursor).await,
         }
@@ -71,7 +74,7 @@ pub(crate) async fn page(
     ask: Ask,
 ) -> Result<Answer, Problem> {
     scope.demand(Feature::DataExport)?;
-    let mut parts = vec![Part::Settings, Part::Members, Part::Assets, Part::Secrets];
+    let mut parts = vec![Part::Settings, Part::Members, Part::Assets, Part::Domains, Part::Secrets];
     parts.extend(collections.all().iter().map(Part::Items));
     let (first, mut within) = match ask.query.get("cursor") {
         None => (0, None),
@@ -125,6 +128,11 @@ async fn assets(scope: &TenantScope, cursor: Option<&str>) -> Result<Piece, Prob
         entries.push(json!({ "kind": "asset", "value": value, "base64": STANDARD.encode(&asset.bytes) }));
     }
     Ok(Piece { entries, next })
+}
+
+async fn domains(scope: &TenantScope) -> Result<Piece, Problem> {
+    let entry = |domain| json!({ "kind": "domain", "value": DomainView::from(domain) });
+    Ok(Piece { entries: scope.list_domains().await?.into_iter().map(entry).collect(), next: None })
 }
 
 async fn secrets(scope: &TenantScope) -> Result<Piece, Problem> {

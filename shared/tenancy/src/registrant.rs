@@ -1,6 +1,6 @@
 //! A tenant who asks for domains: the function `domains` decides, and believes this one nothing but the bearer's own words.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use crate::{
     Config, Domain, Edge, Problem, Verdict,
@@ -15,7 +15,6 @@ use crate::{
 pub(crate) const ASKING: &str = "asking about a domain";
 
 /// The way to `domains`, in a function that has to do with them.
-#[derive(Debug)]
 pub(crate) struct Desk {
     pub(crate) invoker: Invoker,
     pub(crate) config: Config,
@@ -26,6 +25,13 @@ pub(crate) struct Desk {
 pub(crate) struct Registrant {
     pub(crate) desk: Arc<Desk>,
     pub(crate) proof: Proof,
+}
+
+/// A scope holds it, and the configuration has the whole environment.
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").finish_non_exhaustive()
+    }
 }
 
 impl Registrant {

@@ -147,9 +147,12 @@ impl Registrar {
         let now_s = self.clock.now().seconds();
         let row = [("tenant", text(tenant.as_str())), ("verified_s", AttributeValue::N(now_s.to_string()))];
         let put = self.put(domain, tenant, (row, "attribute_not_exists(pk) OR #owner = :owner")).await?;
-        let taken = Verdict::Unproved(Unproved::Taken);
-        tracing::info!(domain = domain.as_str(), tenant.id = %tenant, first = put, "a domain was proved");
-        Ok(if put { Verdict::Verified } else { taken })
+        if !put {
+            tracing::warn!(domain = domain.as_str(), tenant.id = %tenant, "a domain of another tenant was proved");
+            return Ok(Verdict::Unproved(Unproved::Taken));
+        }
+        tracing::info!(domain = domain.as_str(), tenant.id = %tenant, "a domain was proved");
+        Ok(Verdict::Verified)
     }
 
     /// Leaves the owner in the row and nothing that routes.

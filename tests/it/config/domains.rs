@@ -212,6 +212,8 @@ async fn two_may_claim_a_domain_and_the_first_to_prove_it_has_it_for_ever() {
     assert_eq!(loser.verify(&domain).await, "failed other_record");
     assert_eq!(loser.prove(&domain).await, "verified");
     assert!(loser.is_vended(&domain).await && !winner.is_vended(&domain).await);
+    assert_eq!(winner.domains().await, [format!("{domain} verified")]);
+    assert_eq!(winner.prove(&domain).await, "failed taken");
 }
 
 #[tokio::test]

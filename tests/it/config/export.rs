@@ -4,7 +4,7 @@ use http::Method;
 use insula_tenancy::{Feature, Tier};
 use serde_json::{Value, json};
 
-use super::{Config, PNG, named};
+use super::{ADMIN, Config, PNG, named};
 use crate::{ask::code_of, harness::json_of};
 
 /// All pages of an export.
@@ -42,11 +42,16 @@ async fn an_admin_takes_out_everything_that_is_the_tenants_and_nothing_else() {
     for n in 0..5 {
         assert_eq!(config.put_image(&format!("n{n}"), "image/png", PNG).await.status(), 201);
     }
+    for of in [&config, &other] {
+        let path = format!("/v1/config/domains/{}.customers.test", of.own.slug);
+        assert_eq!(of.send(("root", ADMIN), (Method::PUT, &path), &[], "").await.status(), 201);
+    }
     let entries = export(&config).await;
     let of_kind = |kind: &str| entries.iter().filter(|entry| entry["kind"] == kind).collect::<Vec<_>>();
-    let counts = ["settings", "member", "asset", "secret", "item"].map(|kind| of_kind(kind).len());
-    assert_eq!((counts, entries.len()), ([1, 1, 5, 1, 104], 112));
+    let counts = ["settings", "member", "asset", "domain", "secret", "item"].map(|kind| of_kind(kind).len());
+    assert_eq!((counts, entries.len()), ([1, 1, 5, 1, 1, 104], 113));
     assert_eq!(of_kind("settings")[0]["value"]["branding"]["company_name"], "config-export");
+    assert_eq!(of_kind("domain")[0]["value"]["domain"], "config-export.customers.test");
     assert_eq!(of_kind("secret")[0]["value"]["name"], "api_key");
     assert_eq!(of_kind("asset")[4]["base64"], "iVBORw0KGgoAAP8=");
     let titles: std::collections::BTreeSet<_> =

@@ -130,8 +130,9 @@ pub(crate) const TABLE: &[Row] = &[
     Row { door: Door::Image, ..image("PUT config/assets/{name}", Shows::Nothing) },
     domain("GET config/domains", Shows::CallersOwn),
     domain("DELETE config/domains/{domain}", Shows::Item),
-    domain("PUT config/domains/{domain}", Shows::Nothing),
     domain("POST config/domains/{domain}/verify", Shows::Item),
+    // Anybody may claim any domain, so this comes after the rows for which nobody has claimed theirs.
+    domain("PUT config/domains/{domain}", Shows::Nothing),
     secret("GET secrets", Shows::CallersOwn, nothing),
     secret("POST secrets/re-seal", Shows::Nothing, nothing),
     secret("DELETE secrets/{name}", Shows::Item, nothing),

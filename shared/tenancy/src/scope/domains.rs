@@ -141,15 +141,17 @@ impl TenantScope {
         Ok(Checked { nonce, verdict })
     }
 
-    /// Stages what was found. What is verified stays so, whatever becomes of its record.
+    /// Stages what was found. What is verified stays so, whatever becomes of its record, unless it is another's by now.
     ///
     /// # Errors
     /// [`Problem::NotFound`] when the claim has ended meanwhile, and [`Problem::Conflict`] when it was made anew.
     pub async fn note_checked(&self, domain: &Domain, checked: &Checked) -> Result<DomainEntry, Problem> {
         let (found, mut directory) = self.rely_on_domains().await?;
         let Some(claim) = directory.domains.get_mut(domain) else {
-            // Whoever ended the claim may have done so before the domain was served, and nobody would end that any more.
-            self.registrant()?.ask(domain, Deed::Release).await?;
+            if checked.verdict == Verdict::Verified {
+                // Whoever ended the claim may have done so before the domain was served, and nobody would end that.
+                self.registrant()?.ask(domain, Deed::Release).await?;
+            }
             return Err(Problem::NotFound { kind: KIND });
         };
         if claim.nonce != checked.nonce {
@@ -158,6 +160,7 @@ impl TenantScope {
         }
         claim.state = match checked.verdict {
             Verdict::Verified => DomainState::Verified,
+            Verdict::Unproved(Unproved::Taken) => DomainState::Failed(Unproved::Taken),
             _ if claim.state == DomainState::Verified => DomainState::Verified,
             Verdict::Unproved(why) => DomainState::Failed(why),
             Verdict::Released => claim.state,
