@@ -38,17 +38,39 @@ pub async fn serve(
 ) -> Result<(), Error> {
     let config = Config::from_env()?;
     telemetry::start(config.log_level());
-    let implementation = Implementation { name: PRODUCT, title: PRODUCT, version: env!("CARGO_PKG_VERSION") };
-    let server = declare(&config, Server::builder(implementation, INSTRUCTIONS))?.build()?;
-    if let Some(nobodys) = server.names().find(|name| role_of(name).is_none()) {
-        return Err(format!("no role is named for {nobodys}").into());
-    }
-    let (resolver, entrance) = start_entrance(config).await?;
-    let mcp = Mcp { resolver, entrance, server, role_of };
+    let server = server(&config, declare, role_of)?;
+    let mcp = Mcp::new(start_entrance(config).await?, server, role_of);
     insula_gateway::serve(|request| mcp.answer(request)).await
 }
 
+/// The protocol with these tools.
+///
+/// # Errors
+/// A declaration that is not whole, or a tool for which no role is named.
+pub fn server(
+    config: &Config,
+    declare: impl FnOnce(&Config, Tools) -> Result<Tools, ConfigError>,
+    role_of: RoleOf,
+) -> Result<Server<TenantScope, ToolError>, Error> {
+    let implementation = Implementation { name: PRODUCT, title: PRODUCT, version: env!("CARGO_PKG_VERSION") };
+    let server = declare(config, Server::builder(implementation, INSTRUCTIONS))?.build()?;
+    if let Some(nobodys) = server.names().find(|name| role_of(name).is_none()) {
+        return Err(format!("no role is named for {nobodys}").into());
+    }
+    Ok(server)
+}
+
 impl Mcp {
+    /// The function with this protocol, behind this entrance.
+    #[must_use]
+    pub fn new(
+        (resolver, entrance): (Resolver, Entrance),
+        server: Server<TenantScope, ToolError>,
+        role_of: RoleOf,
+    ) -> Self {
+        Self { resolver, entrance, server, role_of }
+    }
+
     /// Answers one request.
     pub async fn answer(&self, request: Request) -> Reply {
         let reply = for_tenant(&self.resolver, &request, |tenant| self.serve(&request, tenant)).await;

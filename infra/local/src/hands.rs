@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use insula_tenancy::operator::Access;
+use insula_tenancy::Access;
 use serde::{Deserialize, Serialize};
 
 /// Sessions of the roles that stand above tenants, and the settings that a function would have.
@@ -71,6 +71,7 @@ impl Hands {
             access_key_id,
             secret_access_key: secret_access_key.into(),
             session_token: session_token.into(),
+            http_client: None,
         })
     }
 }

@@ -11,8 +11,8 @@ use std::{
 };
 
 use insula_tenancy::{
-    Clock, Config, Problem, Profile,
-    operator::{Access, NewIssuer, NewTenant, Operator, OperatorAuthority},
+    Access, Clock, Config, Problem, Profile,
+    operator::{NewIssuer, NewTenant, Operator, OperatorAuthority},
 };
 use tokio::net::TcpListener;
 
@@ -310,6 +310,7 @@ fn access(role: &str, stack: &Stack, sessions: &Sessions, aws: &Aws) -> Result<A
         access_key_id: given.access_key_id,
         secret_access_key: given.secret_access_key.into(),
         session_token: given.session_token.into(),
+        http_client: None,
     })
 }
 

@@ -42,13 +42,24 @@ pub async fn serve_rest(
 ) -> Result<(), Error> {
     let config = Config::from_env()?;
     telemetry::start(config.log_level());
-    let table = Table::new(endpoints(&config)?, role_of)?;
-    let (resolver, entrance) = start_entrance(config).await?;
-    let rest = Rest { resolver, entrance, table };
+    let endpoints = endpoints(&config)?;
+    let rest = Rest::new(start_entrance(config).await?, endpoints, role_of)?;
     crate::serve(|request| rest.answer(request)).await
 }
 
 impl Rest {
+    /// The function with these endpoints, behind this entrance.
+    ///
+    /// # Errors
+    /// Endpoints that are not in order.
+    pub fn new(
+        (resolver, entrance): (Resolver, Entrance),
+        endpoints: Vec<Endpoint>,
+        role_of: RoleOf,
+    ) -> Result<Self, TableError> {
+        Ok(Self { resolver, entrance, table: Table::new(endpoints, role_of)? })
+    }
+
     /// Answers one request.
     pub async fn answer(&self, request: Request) -> Reply {
         let reply = for_tenant(&self.resolver, &request, |tenant| self.serve(&request, tenant)).await;

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, fmt, time::Duration};
 
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_dynamodb::{
     Client,
     error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
@@ -12,11 +13,28 @@ use aws_smithy_http_client::{
     Builder,
     tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::{Config, Problem};
 
 /// The certificate authorities of AWS's own endpoints. Source: <https://www.amazontrust.com/repository/>.
 const AMAZON_ROOTS: &str = include_str!("aws/amazon-roots.pem");
+
+/// Credentials, an endpoint and a way to it other than those of the process's environment.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// The endpoint of every service.
+    pub endpoint_url: String,
+    /// The access key's id.
+    pub access_key_id: String,
+    /// The signing secret.
+    pub secret_access_key: SecretString,
+    /// The session's token.
+    pub session_token: SecretString,
+    /// The client of HTTP under the SDK; `None` for ours, which trusts the pinned roots alone.
+    pub http_client: Option<SharedHttpClient>,
+}
 
 /// What all clients of one function share. Credentials are those of the function's own role.
 #[derive(Debug, Clone)]
@@ -44,11 +62,32 @@ impl Aws {
             .await;
         Ok(Self { sdk })
     }
+
+    /// The same with these credentials at this endpoint.
+    ///
+    /// # Errors
+    /// As [`Aws::load`].
+    pub(crate) async fn at(config: &Config, access: Access) -> Result<Self, Problem> {
+        let credentials = Credentials::new(
+            access.access_key_id,
+            access.secret_access_key.expose_secret(),
+            Some(access.session_token.expose_secret().to_owned()),
+            None,
+            "access",
+        );
+        let mut sdk = Self::load(config).await?.sdk.into_builder();
+        sdk.set_endpoint_url(Some(access.endpoint_url))
+            .set_credentials_provider(Some(SharedCredentialsProvider::new(credentials)));
+        if access.http_client.is_some() {
+            sdk.set_http_client(access.http_client);
+        }
+        Ok(Self { sdk: sdk.build() })
+    }
 }
 
 /// TLS by ring: aws-lc's jitter entropy would cost 22 ms of CPU at the first handshake. Only Amazon's roots are
 /// trusted, which is less to parse and nobody else to trust.
-fn http_client() -> Result<aws_smithy_runtime_api::client::http::SharedHttpClient, Problem> {
+fn http_client() -> Result<SharedHttpClient, Problem> {
     let roots = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS.as_bytes());
     let context = TlsContext::builder()
         .with_trust_store(roots)

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     Config, Feature, Plan, Problem, Settings,
     admission::{Admission, Operation},
-    aws::{Aws, read_item},
+    aws::{Access, Aws, read_item},
     cache::Cache,
     clock::Clock,
     crypto::Sealer,
@@ -67,6 +67,19 @@ pub async fn start_resolver(config: Config) -> Result<Resolver, Problem> {
 /// As [`start_resolver`].
 pub async fn start_entrance(config: Config) -> Result<(Resolver, Entrance), Problem> {
     let aws = Aws::load(&config).await?;
+    open_entrance(config, &aws).await
+}
+
+/// Starts the same with these credentials, at this endpoint and by this way to it.
+///
+/// # Errors
+/// As [`start_resolver`].
+pub async fn start_entrance_at(config: Config, access: Access) -> Result<(Resolver, Entrance), Problem> {
+    let aws = Aws::at(&config, access).await?;
+    open_entrance(config, &aws).await
+}
+
+async fn open_entrance(config: Config, aws: &Aws) -> Result<(Resolver, Entrance), Problem> {
     let clock = Clock::System;
     let fetch = Fetch::new(&config);
     let desk = open_desk(&config, &fetch, &aws)?;
@@ -82,7 +95,7 @@ pub async fn start_entrance(config: Config) -> Result<(Resolver, Entrance), Prob
     let vault = Vault::open(&config, &aws.sdk)?.map(Arc::new);
     let metrics_namespace = config.metrics_namespace().map(str::to_owned);
     let secrets = aws_sdk_secretsmanager::Client::new(&aws.sdk);
-    let resolver = resolver(config, &aws, Freshness::Remembered)?;
+    let resolver = resolver(config, aws, Freshness::Remembered)?;
     let (warmed, (), sealer) =
         tokio::join!(resolver.warm(), invoker.warm(), Sealer::open(secrets, secret_id, clock.clone()));
     warmed?;

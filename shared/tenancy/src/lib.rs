@@ -45,11 +45,14 @@ mod vend;
 
 pub use admission::{Admission, Committed, Operation, Outcome, StateSeal};
 pub use cache::Cacheable;
+pub use aws::Access;
 pub use clock::{Clock, Moment};
 pub use collection::Collection;
 pub use config::{BaseDomain, Config, ConfigError, Edge};
 pub use domain::{Challenge, Domain, DomainError};
-pub use entrance::{Entrance, start_entrance, start_registrar, start_resolver, start_vend};
+pub use entrance::{
+    Entrance, start_entrance, start_entrance_at, start_registrar, start_resolver, start_vend,
+};
 pub use evidence::{Bearer, EventKind, Evidence};
 pub use feature::{Feature, Overrides};
 pub use invoke::Answered;

@@ -3,16 +3,14 @@
 use std::collections::HashMap;
 
 use aws_config::SdkConfig;
-use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, Put, ReturnValue, TransactWriteItem, Update},
 };
-use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::{
-    Clock, Config, Plan, Problem, Profile, Slug, Status, TenantId, Tier,
+    Access, Clock, Config, Plan, Problem, Profile, Slug, Status, TenantId, Tier,
     aws::{Aws, read_item, store_problem},
     crypto::random_bits,
     registry::Row,
@@ -41,19 +39,6 @@ impl OperatorAuthority {
     pub const fn ambient() -> Self {
         Self(())
     }
-}
-
-/// Credentials and an endpoint other than those of the process's environment.
-#[derive(Debug, Clone)]
-pub struct Access {
-    /// The endpoint of every service.
-    pub endpoint_url: String,
-    /// The access key's id.
-    pub access_key_id: String,
-    /// The signing secret.
-    pub secret_access_key: SecretString,
-    /// The session's token.
-    pub session_token: SecretString,
 }
 
 /// The operator's hands.
@@ -121,21 +106,8 @@ impl Operator {
         config: &Config,
         access: Access,
     ) -> Result<Self, Problem> {
-        let aws = Aws::load(config).await?;
-        let credentials = Credentials::new(
-            access.access_key_id,
-            access.secret_access_key.expose_secret(),
-            Some(access.session_token.expose_secret().to_owned()),
-            None,
-            "operator",
-        );
-        let sdk = aws
-            .sdk
-            .into_builder()
-            .endpoint_url(access.endpoint_url)
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .build();
-        Self::with_sdk(authority, config, &sdk)
+        let aws = Aws::at(config, access).await?;
+        Self::with_sdk(authority, config, &aws.sdk)
     }
 
     fn with_sdk(_authority: &OperatorAuthority, config: &Config, sdk: &SdkConfig) -> Result<Self, Problem> {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, request::Parts};
+use http::{Request, Response, request::Parts};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -23,6 +23,10 @@ use super::{
     sts::{self, Assumable},
 };
 use crate::template::Stack;
+
+mod form;
+
+use form::{json, operation, response};
 
 /// Bytes of a request: more than any of the services takes.
 const BODY_BYTES_MAX: usize = 20 * 1024 * 1024;
@@ -147,6 +151,23 @@ impl Aws {
         self.door.ledger.add_fault(fault, text);
     }
 
+    /// Answers a request without a connection: it is signed and allowed, or refused, all the same.
+    ///
+    /// # Errors
+    /// A reply that is cut on purpose.
+    pub async fn ask(&self, request: Request<Bytes>) -> Result<Response<Bytes>, std::io::Error> {
+        let (head, body) = request.into_parts();
+        let (head, body) = self.door.reply(&head, body).await?.into_parts();
+        let Ok(body) = body.collect().await;
+        Ok(Response::from_parts(head, body.to_bytes()))
+    }
+
+    /// The store behind the door, for whoever reads back what is in it.
+    #[must_use]
+    pub fn store(&self) -> &Dynamo {
+        &self.door.dynamo
+    }
+
     /// Closes the door.
     pub fn stop(&self) {
         self.task.abort();
@@ -203,7 +224,11 @@ impl Door {
         let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
             return Ok(json(&Reply::refused("RequestEntityTooLarge", "the request is too large")));
         };
-        match self.outcome(&head, body.to_bytes()).await {
+        self.reply(&head, body.to_bytes()).await
+    }
+
+    async fn reply(&self, head: &Parts, body: Bytes) -> Result<Response<Full<Bytes>>, std::io::Error> {
+        match self.outcome(head, body).await {
             Outcome::Json(reply) => Ok(json(&reply)),
             Outcome::Other(response) => Ok(response),
             Outcome::Cut => Err(std::io::Error::other("cut on purpose")),
@@ -367,31 +392,4 @@ impl Door {
         tracing::warn!(role = session.role_arn, action, resource, "denied by IAM");
         self.ledger.note_denial(line);
     }
-}
-
-/// The operation: of the target header, of the form, or Lambda's one.
-fn operation(head: &Parts, service: &str, body: &[u8]) -> String {
-    let prefix = match service {
-        "dynamodb" => "DynamoDB_20120810.",
-        "kms" => "TrentService.",
-        "secretsmanager" => "secretsmanager.",
-        "lambda" => return "Invoke".to_owned(),
-        _ => {
-            let action = url::form_urlencoded::parse(body).find(|(name, _)| name == "Action");
-            return action.map(|(_, value)| value.into_owned()).unwrap_or_default();
-        }
-    };
-    let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    target.strip_prefix(prefix).unwrap_or_default().to_owned()
-}
-
-fn json(reply: &Reply) -> Response<Full<Bytes>> {
-    response(reply.status, "application/x-amz-json-1.0", reply.body.to_string())
-}
-
-fn response(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut reply = Response::new(Full::new(body.into()));
-    *reply.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    reply.headers_mut().insert("content-type", http::HeaderValue::from_static(content_type));
-    reply
 }
