@@ -21,7 +21,7 @@ use crate::{
 const ADMIN: &str = "workspace:admin notes:read notes:write items:read items:write";
 const MEMBER: &str = "notes:read notes:write";
 const READER: &str = "notes:read";
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\xff";
+pub(crate) const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\xff";
 
 /// A tenant of one test, and the functions that serve it.
 struct Config {

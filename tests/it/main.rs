@@ -17,6 +17,7 @@ mod config;
 mod crossing;
 mod dns;
 mod edges;
+mod faults;
 mod harness;
 mod hook;
 mod input;

@@ -1,0 +1,145 @@
+//! What the store itself says of a tenant, and what must be true of it at any moment.
+
+use std::collections::BTreeMap;
+
+use insula_tenancy::Clock;
+use serde_json::{Value, json};
+
+use super::house::House;
+use crate::ask::{Own, data_table};
+
+/// Families whose rows are documents.
+const SHELVES: [&str; 5] = ["ITEM#notes", "SETTINGS", "SECRET", "ASSET", "MEMBER"];
+
+/// Everything that a call leaves behind.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Books {
+    /// Calls of all months that were charged.
+    pub(crate) charged: u64,
+    /// The same by action.
+    charged_by: BTreeMap<String, u64>,
+    /// Audit records of what was allowed, by action and code.
+    allowed: BTreeMap<(String, String), u64>,
+    /// Audit records of what was denied, by code.
+    pub(crate) denied: BTreeMap<String, u64>,
+    /// Idempotency records.
+    pub(crate) keys: u64,
+    /// Idempotency records with a result.
+    pub(crate) results: u64,
+    /// What the storage row says: bytes, items, members.
+    stock: [i64; 3],
+    /// Documents of all shelves but that of members, by partition and sort key.
+    pub(crate) kept: BTreeMap<(String, String), String>,
+    members: i64,
+    /// Rows that searches have not merged yet.
+    news: u64,
+}
+
+async fn partition(house: &House, own: &Own, family: &str) -> Vec<Value> {
+    let pk = format!("TENANT#{}#{family}", own.id);
+    let query = json!({
+        "TableName": data_table(house.stack),
+        "KeyConditionExpression": "pk = :pk",
+        "ExpressionAttributeValues": { ":pk": { "S": pk } },
+        "ConsistentRead": true,
+    });
+    let reply = house.stack.local.aws.store().serve("Query", query).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert!(reply.body["LastEvaluatedKey"].is_null(), "one page has all of {pk}");
+    reply.body["Items"].as_array().unwrap().clone()
+}
+
+fn number(attribute: &Value) -> i64 {
+    attribute["N"].as_str().map_or(0, |text| text.parse().unwrap())
+}
+
+fn text<'v>(row: &'v Value, name: &str) -> &'v str {
+    row[name]["S"].as_str().unwrap_or_default()
+}
+
+impl Books {
+    /// Reads them from the store, behind the door and the SDK, and demands what must be true whatever has happened.
+    pub(crate) async fn read(house: &House, own: &Own) -> Result<Self, String> {
+        let mut books = Self::default();
+        for row in partition(house, own, "METER").await {
+            if text(&row, "sk") == "STORAGE" {
+                books.stock = ["byte_count", "item_count", "member_count"].map(|name| number(&row[name]));
+                continue;
+            }
+            books.charged += u64::try_from(number(&row["calls"])).unwrap();
+            for (name, count) in row.as_object().unwrap() {
+                if let Some(action) = name.strip_prefix("tool:") {
+                    let by = books.charged_by.entry(action.to_owned()).or_default();
+                    *by += u64::try_from(number(count)).unwrap();
+                }
+            }
+        }
+        let now = Clock::System.now();
+        for day in [now.plus_s(-24 * 3600).day(), now.day()] {
+            for row in partition(house, own, &format!("AUDIT#{day}")).await {
+                let code = text(&row, "code").to_owned();
+                match text(&row, "decision") {
+                    "allowed" => {
+                        *books.allowed.entry((text(&row, "action").to_owned(), code)).or_default() += 1;
+                    }
+                    "denied" => *books.denied.entry(code).or_default() += 1,
+                    other => return Err(format!("an audit record has the decision {other}")),
+                }
+            }
+        }
+        for shard in 0..16 {
+            for row in partition(house, own, &format!("IDEM#{shard:x}")).await {
+                books.keys += 1;
+                books.results += u64::from(row["result"].is_object());
+            }
+        }
+        for family in SHELVES {
+            for row in partition(house, own, family).await {
+                if family == "MEMBER" {
+                    books.members += 1;
+                } else {
+                    let place = (family.to_owned(), text(&row, "sk").to_owned());
+                    books
+                        .kept
+                        .insert(place, format!("{} {}", number(&row["version"]), text(&row, "document")));
+                }
+            }
+        }
+        books.news = u64::try_from(partition(house, own, "SEARCH#NEWS").await.len()).unwrap();
+        books.demand().map(|()| books)
+    }
+
+    /// Charged is admitted, in total and by action; each effect has its key; and what is counted as kept is what is kept.
+    fn demand(&self) -> Result<(), String> {
+        let mut admitted: BTreeMap<String, u64> = BTreeMap::new();
+        for ((action, _), count) in &self.allowed {
+            *admitted.entry(action.clone()).or_default() += count;
+        }
+        if self.charged != admitted.values().sum::<u64>() || self.charged_by != admitted {
+            return Err(format!("charged {} {:?}, admitted {admitted:?}", self.charged, self.charged_by));
+        }
+        if self.keys != self.done() {
+            return Err(format!("{} keys are used, {} calls are done", self.keys, self.done()));
+        }
+        let bytes = |kept: &String| kept.split_once(' ').unwrap().1.len();
+        let bytes = i64::try_from(self.kept.values().map(bytes).sum::<usize>()).unwrap();
+        let stock = [bytes, i64::try_from(self.items()).unwrap(), self.members];
+        if self.stock != stock {
+            return Err(format!("{:?} is counted, {stock:?} is kept", self.stock));
+        }
+        Ok(())
+    }
+
+    /// Calls that were admitted and did what they were asked, or began to: all of them had a key.
+    pub(crate) fn done(&self) -> u64 {
+        let of = |((_, code), count): (&(String, String), &u64)| {
+            if matches!(code.as_str(), "ok" | "begun") { *count } else { 0 }
+        };
+        self.allowed.iter().map(of).sum()
+    }
+
+    /// Items of collections.
+    pub(crate) fn items(&self) -> usize {
+        self.kept.keys().filter(|(family, _)| family.starts_with("ITEM#")).count()
+    }
+}

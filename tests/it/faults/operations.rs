@@ -1,0 +1,151 @@
+//! Every operation that writes, what it needs to be there, and how it is asked.
+
+use http::Method;
+use insula_tenancy::Tier;
+use serde_json::{Value, json};
+
+use super::{Ask, Guest, House};
+use crate::config::PNG;
+
+/// An operation, and how many transactions it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// A read, which is charged all the same.
+    ToolRead,
+    ToolCreate,
+    Create,
+    Replace,
+    Patch,
+    Delete,
+    Transaction,
+    /// More than one transaction holds.
+    Batch,
+    Settings,
+    PutAsset,
+    DeleteAsset,
+    PutSecret,
+    RotateSecret,
+    DeleteSecret,
+    RemoveMember,
+    /// The first call of somebody new in a tenant whose data key is not there yet.
+    Newcomer,
+}
+
+const ITEMS: &str = "/v1/collections/notes/items";
+
+/// Creates a note, with no fault.
+async fn note(house: &House, guest: &Guest, n: usize) -> String {
+    let ask = Ask::rest(Method::POST, ITEMS, &json!({ "title": format!("{n}"), "text": "before" }));
+    let said = done(house, guest, ask).await;
+    said["id"].as_str().unwrap().to_owned()
+}
+
+/// What must be there before, under a key of its own.
+async fn done(house: &House, guest: &Guest, ask: Ask) -> Value {
+    let key = format!("before-{}-{}", ask.path, super::unique());
+    let said = guest.ask(house, &ask.keyed(&key)).await;
+    assert!(said.is_done(), "{said:?}");
+    serde_json::from_str(&said.body).unwrap_or(Value::Null)
+}
+
+fn image(method: Method, name: &str) -> Ask {
+    Ask::rest(method, format!("/v1/config/assets/{name}"), &Value::Null).with("content-type", "image/png")
+}
+
+impl Operation {
+    pub(crate) const ALL: [Self; 16] = [
+        Self::ToolRead,
+        Self::ToolCreate,
+        Self::Create,
+        Self::Replace,
+        Self::Patch,
+        Self::Delete,
+        Self::Transaction,
+        Self::Batch,
+        Self::Settings,
+        Self::PutAsset,
+        Self::DeleteAsset,
+        Self::PutSecret,
+        Self::RotateSecret,
+        Self::DeleteSecret,
+        Self::RemoveMember,
+        Self::Newcomer,
+    ];
+
+    /// Its transactions.
+    pub(crate) fn parts(self) -> u64 {
+        if self == Self::Batch { 2 } else { 1 }
+    }
+
+    /// Whether it changes what is kept.
+    pub(crate) fn writes(self) -> bool {
+        self != Self::ToolRead
+    }
+
+    /// Makes what it needs for the turn of this number, and says what is to be asked, by whom if not by the guest.
+    pub(crate) async fn prepare(self, house: &House, guest: &Guest, n: usize) -> (Option<Guest>, Ask) {
+        let item = async || format!("{ITEMS}/{}", note(house, guest, n).await);
+        let value = json!({ "title": "after", "text": format!("{n}") });
+        let secret = format!("/v1/secrets/s{n}");
+        let secret_value = json!({ "value": format!("value {n}") });
+        let ask = match self {
+            Self::ToolRead => Ask::tool("notes_list", json!({})),
+            Self::ToolCreate => Ask::tool("notes_create", value),
+            Self::Create => Ask::rest(Method::POST, ITEMS, &value),
+            Self::Replace => Ask::rest(Method::PUT, item().await, &value).with("if-match", "\"1\""),
+            Self::Patch => Ask::rest(Method::PATCH, item().await, &json!({ "text": "after" }))
+                .with("content-type", "application/merge-patch+json"),
+            Self::Delete => Ask::rest(Method::DELETE, item().await, &Value::Null),
+            Self::Transaction => {
+                let [replaced, deleted, checked] =
+                    [note(house, guest, n).await, note(house, guest, n).await, note(house, guest, n).await];
+                let operations = json!([
+                    { "op": "create", "value": value },
+                    { "op": "replace", "id": replaced, "version": 1, "value": value },
+                    { "op": "delete", "id": deleted },
+                    { "op": "check", "id": checked, "version": 1 },
+                ]);
+                let path = "/v1/collections/notes/transaction";
+                Ask::rest(Method::POST, path, &json!({ "operations": operations }))
+            }
+            Self::Batch => {
+                let operations = vec![json!({ "op": "create", "value": value }); 91];
+                let path = "/v1/collections/notes/batch-write";
+                Ask::rest(Method::POST, path, &json!({ "operations": operations }))
+            }
+            Self::Settings => {
+                let patch = json!({ "branding": { "company_name": format!("Company {n}") } });
+                Ask::rest(Method::PATCH, "/v1/config", &patch)
+                    .with("content-type", "application/merge-patch+json")
+            }
+            Self::PutAsset => image(Method::PUT, "logo").bytes(&[PNG, &[7; 3][..n % 3]].concat()),
+            Self::DeleteAsset => {
+                done(house, guest, image(Method::PUT, "gone").bytes(PNG)).await;
+                Ask::rest(Method::DELETE, "/v1/config/assets/gone", &Value::Null)
+            }
+            Self::PutSecret => Ask::rest(Method::PUT, secret, &secret_value),
+            Self::RotateSecret | Self::DeleteSecret => {
+                done(house, guest, Ask::rest(Method::PUT, secret.clone(), &json!({ "value": "old" }))).await;
+                match self {
+                    Self::RotateSecret => Ask::rest(Method::PUT, secret, &secret_value),
+                    _ => Ask::rest(Method::DELETE, secret, &Value::Null),
+                }
+            }
+            Self::RemoveMember => {
+                let sub = format!("person {n} {}", super::unique());
+                done(house, &guest.beside(house, &sub), Ask::tool("notes_list", json!({}))).await;
+                let list = Ask::rest(Method::GET, "/v1/config/members", &Value::Null);
+                let listed = done(house, guest, list).await;
+                let members = listed["members"].as_array().unwrap();
+                let id = members.iter().find(|member| member["subject"] == sub).unwrap()["id"].as_str();
+                Ask::rest(Method::DELETE, format!("/v1/config/members/{}", id.unwrap()), &Value::Null)
+            }
+            Self::Newcomer => {
+                let slug = format!("newcomer-{}", super::unique());
+                let fresh = Guest::make(house, &slug, Tier::Professional).await;
+                return (Some(fresh), Ask::rest(Method::PUT, secret, &secret_value));
+            }
+        };
+        (None, ask)
+    }
+}
