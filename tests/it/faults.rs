@@ -12,6 +12,7 @@ pub(crate) use self::{
     wire::{Dice, Kind, Plan, Session},
 };
 
+mod many;
 mod single;
 
 /// A word that no other turn of this process has.

@@ -84,6 +84,8 @@ impl Operation {
 
     /// Makes what it needs for the turn of this number, and says what is to be asked, by whom if not by the guest.
     pub(crate) async fn prepare(self, house: &House, guest: &Guest, n: usize) -> (Option<Guest>, Ask) {
+        let fresh =
+            async || Guest::make(house, &format!("fresh-{}", super::unique()), Tier::Professional).await;
         let item = async || format!("{ITEMS}/{}", note(house, guest, n).await);
         let value = json!({ "title": "after", "text": format!("{n}") });
         let secret = format!("/v1/secrets/s{n}");
@@ -97,21 +99,24 @@ impl Operation {
                 .with("content-type", "application/merge-patch+json"),
             Self::Delete => Ask::rest(Method::DELETE, item().await, &Value::Null),
             Self::Transaction => {
-                let [replaced, deleted, checked] =
-                    [note(house, guest, n).await, note(house, guest, n).await, note(house, guest, n).await];
+                let path = "/v1/collections/notes/transaction";
+                let three = json!({ "operations": vec![json!({ "op": "create", "value": value }); 3] });
+                let made = done(house, guest, Ask::rest(Method::POST, path, &three)).await;
+                let id = |at: usize| made["done"][at]["id"].clone();
+                let (replaced, deleted, checked) = (id(0), id(1), id(2));
                 let operations = json!([
                     { "op": "create", "value": value },
                     { "op": "replace", "id": replaced, "version": 1, "value": value },
                     { "op": "delete", "id": deleted },
                     { "op": "check", "id": checked, "version": 1 },
                 ]);
-                let path = "/v1/collections/notes/transaction";
                 Ask::rest(Method::POST, path, &json!({ "operations": operations }))
             }
             Self::Batch => {
                 let operations = vec![json!({ "op": "create", "value": value }); 91];
                 let path = "/v1/collections/notes/batch-write";
-                Ask::rest(Method::POST, path, &json!({ "operations": operations }))
+                let ask = Ask::rest(Method::POST, path, &json!({ "operations": operations }));
+                return (Some(fresh().await), ask);
             }
             Self::Settings => {
                 let patch = json!({ "branding": { "company_name": format!("Company {n}") } });
@@ -141,9 +146,7 @@ impl Operation {
                 Ask::rest(Method::DELETE, format!("/v1/config/members/{}", id.unwrap()), &Value::Null)
             }
             Self::Newcomer => {
-                let slug = format!("newcomer-{}", super::unique());
-                let fresh = Guest::make(house, &slug, Tier::Professional).await;
-                return (Some(fresh), Ask::rest(Method::PUT, secret, &secret_value));
+                return (Some(fresh().await), Ask::rest(Method::PUT, secret, &secret_value));
             }
         };
         (None, ask)

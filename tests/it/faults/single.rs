@@ -1,14 +1,12 @@
 //! One fault at a time: at every call of the store that an operation makes, in every way that a call can go wrong.
 
 use insula_tenancy::Tier;
+use serde_json::json;
 
 use super::{Ask, Books, Guest, House, Kind, Plan, Said, Session, operations::Operation, unique};
 
-/// More calls than any operation makes.
-const CALLS_MAX: usize = 60;
-
 /// The instances of a deployment: what one begins, another may be asked again.
-struct Houses([House; 2]);
+struct Houses<'h>([&'h House; 2]);
 
 /// One turn: what was tried, for whoever reads that it has failed.
 #[derive(Debug, Clone, Copy)]
@@ -20,11 +18,11 @@ struct Turn {
 }
 
 impl Turn {
-    /// Whether the fault has met a call, of which there are so many.
-    async fn take(self, houses: &Houses, guest: &Guest) -> Option<usize> {
+    /// How many calls the operation has made, with this fault and without.
+    async fn take(self, houses: &Houses<'_>, guest: &Guest) -> usize {
         let Self { operation, kind, every_try, call } = self;
         let [house, other] = &houses.0;
-        let (fresh, ask) = operation.prepare(house, guest, call).await;
+        let (fresh, ask) = operation.prepare(house, guest, call % 1000).await;
         let guest = fresh.as_ref().unwrap_or(guest);
         let ask = ask.keyed(&unique());
         let before = self.books(house, guest, "before").await;
@@ -42,13 +40,14 @@ impl Turn {
         let after = self.books(house, guest, &format!("after {first:?} and {again:?} of {calls:?}")).await;
         self.compare((&before, &after), Some(&again));
         assert!(again.is_done(), "{self:?}: {again:?} after {first:?} of {calls:?}");
+        assert_eq!(after.done() - before.done(), operation.parts(), "{self:?}: {first:?} and {again:?}");
         if middle.done() - before.done() == operation.parts() {
             assert_eq!(middle.kept, after.kept, "{self:?}: a repetition writes again, {calls:?}");
         }
-        if let Some(first) = first.filter(Said::is_done) {
+        if let Some(first) = first.filter(|said| said.is_done() && operation != Operation::Batch) {
             assert_eq!(first, again, "{self:?}: a repetition says something else");
         }
-        session.was_hit().then_some(calls.len())
+        calls.len()
     }
 
     async fn books(self, house: &House, guest: &Guest, when: &str) -> Books {
@@ -64,7 +63,7 @@ impl Turn {
         let parts = self.operation.parts();
         let done = after.done() - before.done();
         assert!(done <= parts, "{self:?}: {done} of {parts} are done, {said:?}");
-        if said.is_some_and(Said::is_done) && self.operation != Operation::Batch {
+        if said.is_some_and(Said::is_done) && parts == 1 {
             assert_eq!(done, parts, "{self:?}: a success that is not durable, {said:?}");
         }
         let made = after.items() - before.items().min(after.items());
@@ -85,45 +84,57 @@ impl Turn {
     }
 }
 
-/// Tries one operation with one kind of fault at call after call, until it makes no more of them.
-async fn at_every_call(houses: &Houses, operation: Operation, kind: Kind, every_try: bool) -> usize {
-    let slug = format!("faults-{}", unique());
-    let guest = Guest::make(&houses.0[0], &slug, Tier::Professional).await;
-    // Who has called before has a seat, and the tenant has its session.
-    let seated = guest.ask(&houses.0[0], &Ask::tool("notes_list", serde_json::json!({})).keyed("seat")).await;
-    assert!(seated.is_done(), "{seated:?}");
-    let mut turns = 0;
-    for call in 0..CALLS_MAX {
-        let turn = Turn { operation, kind, every_try, call };
-        if turn.take(houses, &guest).await.is_none() {
-            return turns;
-        }
-        turns += 1;
+/// Tries one operation with one kind of fault at call after call, and at those that the fault has brought about.
+async fn at_every_call(
+    houses: &Houses<'_>,
+    guest: &Guest,
+    (operation, kind, every_try): (Operation, Kind, bool),
+    mut calls: usize,
+) {
+    let mut call = 0;
+    while call < calls {
+        calls = calls.max(Turn { operation, kind, every_try, call }.take(houses, guest).await);
+        call += 1;
     }
-    panic!("{operation:?} makes more than {CALLS_MAX} calls");
 }
 
 async fn in_every_way(operations: &[Operation], kinds: &[Kind], every_try: bool) {
     let house = House::open().await;
     let other = House::before(house.stack).await;
-    let houses = Houses([house, other]);
     for operation in operations {
-        let started = std::time::Instant::now();
-        let mut turns = 0;
-        for kind in kinds {
-            turns += at_every_call(&houses, *operation, *kind, every_try).await;
+        // A tenant of its own for a few kinds: what it has is read three times a turn.
+        for kinds in kinds.chunks(5) {
+            let guest = Guest::make(&house, &format!("faults-{}", unique()), Tier::Professional).await;
+            let houses = Houses([&house, &other]);
+            // Who has called before has a seat, and the tenant has its session.
+            for house in houses.0 {
+                let seated = guest.ask(house, &Ask::tool("notes_list", json!({})).keyed(&unique())).await;
+                assert!(seated.is_done(), "{seated:?}");
+            }
+            // Nothing makes so many calls, so this turn has no fault, and says how many there are.
+            let clean = Turn { operation: *operation, kind: Kind::Cut, every_try, call: usize::MAX };
+            let calls = clean.take(&houses, &guest).await;
+            assert!(calls >= 2, "{operation:?} reads and commits");
+            for kind in kinds {
+                at_every_call(&houses, &guest, (*operation, *kind, every_try), calls).await;
+            }
         }
-        println!("{operation:?}: {turns} turns {:?}", started.elapsed());
-        assert!(turns >= 2 * kinds.len(), "{operation:?} reads and commits: {turns}");
     }
 }
 
 #[tokio::test]
 async fn a_fault_at_any_call_leaves_nothing_half_done() {
-    in_every_way(&Operation::ALL, &Kind::ALL, false).await;
+    in_every_way(&Operation::ALL, &Kind::DISTINCT, false).await;
 }
 
 #[tokio::test]
 async fn a_fault_that_meets_every_try_leaves_nothing_half_done() {
     in_every_way(&Operation::ALL, &Kind::LASTING, true).await;
+}
+
+/// What it is for the operations: a read, a write that relies on what it has read, and a first call.
+#[tokio::test]
+async fn a_fault_that_the_next_try_makes_good_is_no_other_for_its_name() {
+    let operations = [Operation::ToolRead, Operation::Transaction, Operation::Newcomer];
+    in_every_way(&operations, &Kind::ALIKE, false).await;
 }

@@ -57,15 +57,12 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 13] = [
-        Self::Unsent,
+    /// Those that mean something of their own.
+    pub(crate) const DISTINCT: [Self; 9] = [
         Self::Refused,
-        Self::Failed,
         Self::Cut,
         Self::Torn,
-        Self::Throttled,
         Self::Contended,
-        Self::Late,
         Self::Straggling,
         Self::Ghost,
         Self::Expired,
@@ -73,26 +70,27 @@ impl Kind {
         Self::CrashAfter,
     ];
 
+    /// Those that the SDK's next try answers as it does [`Kind::Refused`] or [`Kind::Cut`].
+    pub(crate) const ALIKE: [Self; 4] = [Self::Unsent, Self::Throttled, Self::Failed, Self::Late];
+
     /// Those that mean something else when all tries of the SDK meet them.
-    pub(crate) const LASTING: [Self; 7] =
-        [Self::Refused, Self::Failed, Self::Cut, Self::Torn, Self::Contended, Self::Late, Self::Ghost];
+    pub(crate) const LASTING: [Self; 4] = [Self::Refused, Self::Failed, Self::Contended, Self::Ghost];
 }
 
 /// When it goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Plan {
-    Nothing,
     /// At the call of this number, from 0, of which the SDK's further tries are a part.
     At {
         call: usize,
         kind: Kind,
         every_try: bool,
     },
-    /// At random: so many of a hundred replies are lost, and so many calls are the end of the instance.
+    /// At random: each of these so often in a hundred calls. Each call waits for a moment before, so that the seed also
+    /// says who comes first.
     Dice {
         seed: u64,
-        lost: u64,
-        crashed: u64,
+        kinds: &'static [(u64, Kind)],
     },
 }
 
@@ -186,13 +184,15 @@ impl Session {
         let kind = match self.plan {
             Plan::Nothing => None,
             Plan::At { call, kind, every_try } => (call == at && (is_first || every_try)).then_some(kind),
-            Plan::Dice { lost, crashed, .. } => match seen.dice.below(100) {
-                n if n < lost => Some([Kind::Cut, Kind::Failed][usize::try_from(n % 2).unwrap()]),
-                n if n < lost + crashed => {
-                    Some([Kind::CrashBefore, Kind::CrashAfter][usize::try_from(n % 2).unwrap()])
-                }
-                _ => None,
-            },
+            Plan::Dice { kinds, .. } => {
+                let mut thrown = seen.dice.below(100);
+                let met = kinds.iter().find(|(percent, _)| {
+                    let is_met = thrown < *percent;
+                    thrown = thrown.wrapping_sub(*percent);
+                    is_met
+                });
+                met.map(|(_, kind)| *kind)
+            }
         };
         seen.hits += usize::from(kind.is_some());
         if seen.hits == 1 && kind.is_some() && matches!(self.plan, Plan::At { .. }) {
@@ -200,6 +200,12 @@ impl Session {
             tokio::time::pause();
         }
         kind
+    }
+
+    /// How long the next call is on its way.
+    fn moment(&self) -> Option<Duration> {
+        let is_random = matches!(self.plan, Plan::Dice { .. });
+        is_random.then(|| Duration::from_millis(self.seen.lock().unwrap().dice.below(100)))
     }
 
     /// Requests that were on their way while others were answered.
@@ -223,6 +229,9 @@ impl Wire {
     }
 
     async fn send(self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, ConnectorError> {
+        if let Some(moment) = SESSION.try_with(|session| session.moment()).ok().flatten() {
+            tokio::time::sleep(moment).await;
+        }
         let session = SESSION.try_with(Arc::clone).ok();
         let Some((session, kind)) = session.and_then(|session| {
             let kind = session.meet(&request)?;
