@@ -25,6 +25,7 @@ mod isolation;
 mod items;
 mod keys;
 mod leaks;
+mod model;
 mod own_key;
 mod placement;
 mod rest;

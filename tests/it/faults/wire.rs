@@ -57,21 +57,21 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Those that mean something of their own.
-    pub(crate) const DISTINCT: [Self; 9] = [
+    pub(crate) const ALL: [Self; 13] = [
+        Self::Unsent,
         Self::Refused,
+        Self::Failed,
         Self::Cut,
         Self::Torn,
+        Self::Throttled,
         Self::Contended,
+        Self::Late,
         Self::Straggling,
         Self::Ghost,
         Self::Expired,
         Self::CrashBefore,
         Self::CrashAfter,
     ];
-
-    /// Those that the SDK's next try answers as it does [`Kind::Refused`] or [`Kind::Cut`].
-    pub(crate) const ALIKE: [Self; 4] = [Self::Unsent, Self::Throttled, Self::Failed, Self::Late];
 
     /// Those that mean something else when all tries of the SDK meet them.
     pub(crate) const LASTING: [Self; 4] = [Self::Refused, Self::Failed, Self::Contended, Self::Ghost];
@@ -81,17 +81,10 @@ impl Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Plan {
     /// At the call of this number, from 0, of which the SDK's further tries are a part.
-    At {
-        call: usize,
-        kind: Kind,
-        every_try: bool,
-    },
+    At { call: usize, kind: Kind, every_try: bool },
     /// At random: each of these so often in a hundred calls. Each call waits for a moment before, so that the seed also
     /// says who comes first.
-    Dice {
-        seed: u64,
-        kinds: &'static [(u64, Kind)],
-    },
+    Dice { seed: u64, kinds: &'static [(u64, Kind)] },
 }
 
 /// Numbers that look random, the same ones for the same seed. Source: Steele, Lea and Flood, SplitMix64.
@@ -182,7 +175,6 @@ impl Session {
             }
         };
         let kind = match self.plan {
-            Plan::Nothing => None,
             Plan::At { call, kind, every_try } => (call == at && (is_first || every_try)).then_some(kind),
             Plan::Dice { kinds, .. } => {
                 let mut thrown = seen.dice.below(100);
