@@ -8,8 +8,8 @@ mod wire;
 
 pub(crate) use self::{
     books::Books,
-    house::{Ask, Guest, House, Said},
-    wire::{Dice, Kind, Plan, Session},
+    house::{Ask, Guest, House, Said, access, settings},
+    wire::{Arrival, Dice, Kind, Plan, Session},
 };
 
 mod many;

@@ -2,6 +2,7 @@
 //! changes can come. What holds here holds of the code as far as its traces, replayed on the code, say the same.
 
 mod protocol;
+mod replay;
 
 use std::collections::BTreeSet;
 
@@ -16,6 +17,8 @@ struct World {
     /// By client, the name of its key: two of the same are one request that was sent twice.
     keys: Vec<usize>,
     plan: Plan,
+    /// The minute that runs at first, and its calls.
+    window: Option<(u8, u8)>,
     minute_limit: u8,
     ticks: u8,
     losses: u8,
@@ -34,6 +37,7 @@ impl World {
             protocol,
             keys,
             plan,
+            window: Some((0, 0)),
             minute_limit: 9,
             ticks: 0,
             losses: 1,
@@ -53,7 +57,7 @@ impl World {
     fn with_minutes(protocol: Protocol) -> Self {
         let plan = Plan { epoch: 1, limit: 3, active: true };
         let keys = vec![0, 1, 2];
-        Self { plan, keys, minute_limit: 1, ticks: 1, losses: 0, ..Self::with_faults(protocol) }
+        Self { plan, keys, window: None, minute_limit: 1, ticks: 1, losses: 0, ..Self::with_faults(protocol) }
     }
 }
 

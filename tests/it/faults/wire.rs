@@ -20,8 +20,9 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use insula_local::aws::Aws;
 use serde_json::json;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc, oneshot};
 
+const TRANSACTION: &str = "DynamoDB_20120810.TransactWriteItems";
 /// Longer than the SDK waits for an attempt.
 const TOO_LONG: Duration = Duration::from_secs(4);
 
@@ -85,6 +86,16 @@ pub(crate) enum Plan {
     /// At random: each of these so often in a hundred calls. Each call waits for a moment before, so that the seed also
     /// says who comes first.
     Dice { seed: u64, kinds: &'static [(u64, Kind)] },
+    /// As somebody says who is told of every transaction, and decides when the store meets it and what is answered.
+    AsTold,
+}
+
+/// A transaction that has come as far as the wire.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) request: http::Request<Bytes>,
+    /// Its reply; none when the connection breaks.
+    pub(crate) answer: oneshot::Sender<http::Response<Bytes>>,
 }
 
 /// Numbers that look random, the same ones for the same seed. Source: Steele, Lea and Flood, SplitMix64.
@@ -107,6 +118,7 @@ pub(crate) struct Session {
     plan: Plan,
     seen: Mutex<Seen>,
     crash: Notify,
+    arrivals: Option<mpsc::UnboundedSender<Arrival>>,
 }
 
 #[derive(Debug)]
@@ -123,10 +135,23 @@ tokio::task_local! {
 }
 
 impl Session {
+    /// A session whose transactions go to this receiver.
+    pub(crate) fn as_told() -> (Arc<Self>, mpsc::UnboundedReceiver<Arrival>) {
+        let (arrivals, receiver) = mpsc::unbounded_channel();
+        let seen = Seen { calls: Vec::new(), hits: 0, dice: Dice(0), held: Vec::new() };
+        let session = Self {
+            plan: Plan::AsTold,
+            seen: Mutex::new(seen),
+            crash: Notify::new(),
+            arrivals: Some(arrivals),
+        };
+        (Arc::new(session), receiver)
+    }
+
     pub(crate) fn new(plan: Plan) -> Arc<Self> {
         let seed = if let Plan::Dice { seed, .. } = plan { seed } else { 0 };
         let seen = Seen { calls: Vec::new(), hits: 0, dice: Dice(seed), held: Vec::new() };
-        Arc::new(Self { plan, seen: Mutex::new(seen), crash: Notify::new() })
+        Arc::new(Self { plan, seen: Mutex::new(seen), crash: Notify::new(), arrivals: None })
     }
 
     /// Runs what an instance does; `None` when the instance ends before it is done.
@@ -185,6 +210,7 @@ impl Session {
                 });
                 met.map(|(_, kind)| *kind)
             }
+            Plan::AsTold => None,
         };
         seen.hits += usize::from(kind.is_some());
         if seen.hits == 1 && kind.is_some() && matches!(self.plan, Plan::At { .. }) {
@@ -225,6 +251,13 @@ impl Wire {
             tokio::time::sleep(moment).await;
         }
         let session = SESSION.try_with(Arc::clone).ok();
+        if let Some(arrivals) = session.as_ref().and_then(|session| session.arrivals.as_ref())
+            && request.headers().get("x-amz-target").is_some_and(|target| target == TRANSACTION)
+        {
+            let (answer, told) = oneshot::channel();
+            arrivals.send(Arrival { request, answer }).unwrap();
+            return told.await.map_err(|_gone| broken());
+        }
         let Some((session, kind)) = session.and_then(|session| {
             let kind = session.meet(&request)?;
             Some((session, kind))

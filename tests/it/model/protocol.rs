@@ -144,7 +144,7 @@ pub(super) enum Step {
 }
 
 /// The SDK's tries.
-const TRIES: u8 = 2;
+const TRIES: u8 = 3;
 
 impl Store {
     pub(super) fn is_whole(&self, key: usize) -> bool {
@@ -199,7 +199,7 @@ impl State {
             store: Store {
                 plan: world.plan,
                 calls: 0,
-                window: None,
+                window: world.window,
                 keys: vec![false; keys],
                 items: vec![0; keys],
                 audits: vec![0; keys],
