@@ -36,7 +36,7 @@ pub(crate) const DAY: &str = "day:";
 const RESULT_BYTES_MAX: usize = 256 * 1024;
 /// How often an operation is run again because of what it was based on.
 const RUNS_AGAIN_MAX: u32 = 3;
-/// Turns of the transaction: a newer plan, a turned minute, and what is left for conflicts with other calls.
+/// Turns of the transaction: newer plans, a turned minute, and what is left for conflicts with other calls.
 const ATTEMPTS_MAX: u32 = 8;
 
 /// What is about to be done, for the charge and the audit record.
@@ -225,7 +225,6 @@ impl Admission {
         }
         self.check_growth(&plan, &growth, Stock::default()).await?;
         let mut window = Window::Opened;
-        let mut refreshed = false;
         for attempt in 0..ATTEMPTS_MAX {
             let now = self.room.clock.now();
             let transaction = Transaction {
@@ -249,8 +248,8 @@ impl Admission {
                     return Ok(Committed::Now);
                 }
                 Err(Cancelled::Done(item)) => return self.same(&item),
-                Err(Cancelled::Plan) if !refreshed => {
-                    refreshed = true;
+                // However often it changes meanwhile: with one that is over, no attempt can do.
+                Err(Cancelled::Plan) => {
                     plan = self.room.newer_plan().await?;
                     check_moving(&plan, outcome)?;
                     if !plan.promises_as(&self.room.plan) {
@@ -263,7 +262,7 @@ impl Admission {
                 Err(Cancelled::Storage(stock)) => self.check_growth(&plan, &growth, stock).await?,
                 Err(Cancelled::Write) if repeatable => return self.again(plan),
                 Err(Cancelled::Write) => return Err(changed_meanwhile()),
-                Err(Cancelled::Plan | Cancelled::Contended) => {
+                Err(Cancelled::Contended) => {
                     let pause_ms = 10_u64.saturating_mul(1 << attempt.min(5));
                     tokio::time::sleep(std::time::Duration::from_millis(pause_ms)).await;
                 }
