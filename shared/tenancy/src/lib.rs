@@ -44,8 +44,8 @@ mod vault;
 mod vend;
 
 pub use admission::{Admission, Committed, Operation, Outcome, StateSeal};
-pub use cache::Cacheable;
 pub use aws::Access;
+pub use cache::Cacheable;
 pub use clock::{Clock, Moment};
 pub use collection::Collection;
 pub use config::{BaseDomain, Config, ConfigError, Edge};
