@@ -20,6 +20,7 @@ mod edges;
 mod faults;
 mod harness;
 mod hook;
+mod indexes;
 mod input;
 mod isolation;
 mod items;

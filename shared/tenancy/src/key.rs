@@ -118,7 +118,7 @@ pub struct CollectionName(Cow<'static, str>);
 impl CollectionName {
     /// The name of a typed collection, checked when the program is compiled.
     pub(crate) const fn of<R: crate::Record>() -> Self {
-        const { assert!(is_collection(R::COLLECTION), "not the name of a collection") };
+        const { assert!(is_name(R::COLLECTION), "not the name of a collection") };
         Self(Cow::Borrowed(R::COLLECTION))
     }
 
@@ -133,7 +133,7 @@ impl FromStr for CollectionName {
     type Err = CollectionNameError;
 
     fn from_str(text: &str) -> Result<Self, CollectionNameError> {
-        is_collection(text).then(|| Self(Cow::Owned(text.to_owned()))).ok_or(CollectionNameError)
+        is_name(text).then(|| Self(Cow::Owned(text.to_owned()))).ok_or(CollectionNameError)
     }
 }
 
@@ -208,7 +208,8 @@ impl fmt::Display for ItemId {
     }
 }
 
-const fn is_collection(name: &str) -> bool {
+/// The grammar of the names of collections and indexes.
+pub(crate) const fn is_name(name: &str) -> bool {
     let bytes = name.as_bytes();
     if bytes.is_empty() || bytes.len() > 32 {
         return false;

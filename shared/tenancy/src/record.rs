@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Problem,
-    key::{Family, ItemId, Shelf},
+    key::{Family, ItemId, Shelf, is_name},
     search::Searchable,
     tenant::TenantId,
 };
@@ -27,8 +27,9 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
     const KIND: &'static str;
     /// Bytes of one record's JSON, at most [`RECORD_BYTES_MAX`].
     const BYTES_MAX: usize = RECORD_BYTES_MAX;
-    /// Names of what records can be asked for by, at most three: 1 to 32 of `a-z 0-9 _`, the first a letter. Their
-    /// order is kept in the table, so a new one goes to the end, and none is taken out of the middle.
+    /// Names of what records can be asked for by, at most three: 1 to 32 of `a-z 0-9 _`, the first a letter. Checked when
+    /// the program is compiled. Their order is kept in the table, so a new one goes to the end, and none is taken out of
+    /// the middle.
     const INDEXES: &'static [&'static str] = &[];
 
     /// Refuses a value that must not be stored, with the reason for the caller.
@@ -56,7 +57,7 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
 pub struct Indexed {
     /// What is asked for.
     pub equals: String,
-    /// What sorts those that are equal, as text does.
+    /// What sorts those that are equal, by its bytes in UTF-8. It may be empty.
     pub order: String,
 }
 
@@ -134,7 +135,7 @@ impl Raw {
         for (slot, (index, indexed)) in (1..).zip(&self.prepared.indexed) {
             if let Some(Indexed { equals, order }) = indexed {
                 item.insert(format!("i{slot}pk"), AttributeValue::S(index_key(tenant, shelf, index, equals)));
-                item.insert(format!("i{slot}sk"), text(order));
+                item.insert(format!("i{slot}sk"), AttributeValue::S(index_sort(order)));
             }
         }
         item
@@ -162,11 +163,21 @@ pub(crate) fn index_key(tenant: &TenantId, shelf: &Shelf, index: &str, equals: &
     format!("{}#{index}#{equals}", Family::Shelf(shelf).of(tenant))
 }
 
+/// The sort key of an index, which is never empty: DynamoDB refuses that of an index's key.
+pub(crate) fn index_sort(order: &str) -> String {
+    format!("#{order}")
+}
+
 /// A value that is validated and within its limits.
 pub(crate) fn prepare<R: Record>(value: &R) -> Result<Prepared, Problem> {
     const {
         assert!(R::INDEXES.len() <= INDEXES_MAX, "too many indexes");
         assert!(R::BYTES_MAX <= RECORD_BYTES_MAX, "records can't be as large");
+        let mut left = R::INDEXES;
+        while let [index, rest @ ..] = left {
+            assert!(is_name(index), "not the name of an index");
+            left = rest;
+        }
     }
     value.validate().map_err(|detail| Problem::Invalid { detail })?;
     let document = serde_json::to_string(value).map_err(|err| Problem::internal("writing a record", err))?;

@@ -8,7 +8,7 @@ use super::Room;
 use crate::{
     Problem,
     key::{Family, ItemId, Shelf},
-    record::{Raw, check_indexed, index_key},
+    record::{Raw, check_indexed, index_key, index_sort},
 };
 
 /// Which records, and in which order.
@@ -186,7 +186,7 @@ impl Listing {
             Source::Updated => raw.updated.clone(),
             Source::Indexed { index, equals, .. } => {
                 let (_, indexed) = raw.prepared.indexed.iter().find(|(name, _)| name == index)?;
-                indexed.as_ref().filter(|indexed| indexed.equals == *equals)?.order.clone()
+                index_sort(&indexed.as_ref().filter(|indexed| indexed.equals == *equals)?.order)
             }
         };
         Some(Edge { sort, id: raw.id.clone() })
