@@ -11,8 +11,8 @@ use insula_local::{Edge, idp::Mint, template::ApiKind};
 use insula_tenancy::Tier;
 use serde_json::json;
 
-use self::table::{Door, Names, OPEN, Shows, Words};
-pub(crate) use self::table::{Row, TABLE};
+use self::table::{Door, OPEN, Shows};
+pub(crate) use self::table::{Names, Row, TABLE, Words};
 use crate::{
     ask::{Own, ask},
     harness::{CUSTOMERS, Stack, http_stack, json_of, stack, tool_call},
@@ -23,7 +23,7 @@ use crate::{
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// An id that no item has.
-const NEVER: &str = "01m00000000000000000000000";
+pub(crate) const NEVER: &str = "01m00000000000000000000000";
 
 /// A tenant that is tried, or that tries.
 struct Side {
@@ -66,7 +66,7 @@ impl Form {
 
 impl Row {
     /// Method and path, as they are at the host.
-    fn line(&self, id: &str) -> (Method, String) {
+    pub(crate) fn line(&self, id: &str) -> (Method, String) {
         match self.name.split_once(' ') {
             None => (Method::POST, "/mcp".to_owned()),
             Some((method, path)) => {
@@ -79,7 +79,7 @@ impl Row {
         }
     }
 
-    fn headers(&self) -> Vec<(&'static str, &'static str)> {
+    pub(crate) fn headers(&self) -> Vec<(&'static str, &'static str)> {
         match &self.door {
             Door::Tool(_) => Vec::new(),
             Door::Talking(_) => vec![
@@ -92,7 +92,7 @@ impl Row {
         }
     }
 
-    fn body(&self, words: &Words<'_>) -> Bytes {
+    pub(crate) fn body(&self, words: &Words<'_>) -> Bytes {
         let json = match &self.door {
             Door::Image => return [PNG, words.mark.as_bytes()].concat().into(),
             Door::Tool(arguments) => tool_call(self.name, arguments(words)),

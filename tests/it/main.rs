@@ -36,6 +36,7 @@ mod search;
 mod secrets;
 mod share;
 mod tidy;
+mod twins;
 mod usage;
 mod walls;
 mod watch;

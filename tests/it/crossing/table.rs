@@ -7,7 +7,7 @@ pub(crate) struct Row {
     /// A tool's name; for an operation the method and the path of its endpoint, as it is declared.
     pub(crate) name: &'static str,
     pub(super) door: Door,
-    pub(super) names: Names,
+    pub(crate) names: Names,
     pub(super) shows: Shows,
 }
 
@@ -26,16 +26,16 @@ pub(super) enum Door {
 pub(super) type Body = fn(&Words) -> Value;
 
 /// What a request is made of.
-pub(super) struct Words<'a> {
+pub(crate) struct Words<'a> {
     /// The id of a note or member, the name of a secret or image, or a domain: `{id}`, `{name}` or `{domain}` in a path.
-    pub(super) id: &'a str,
+    pub(crate) id: &'a str,
     /// A word that no other tenant's data has.
-    pub(super) mark: &'a str,
+    pub(crate) mark: &'a str,
 }
 
 /// What its words name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Names {
+pub(crate) enum Names {
     Note,
     Secret,
     Image,

@@ -1,0 +1,83 @@
+//! Replies of two deployments made comparable: what is generated is called by its kind and its order.
+
+use std::collections::HashMap;
+
+/// How a moment is written.
+const MOMENT: &str = "0000-00-00T00:00:00.000000Z";
+/// From so many letters on a word is a seal: nothing that a test says is as long.
+const SEAL_MIN: usize = 40;
+
+/// What one tenant was told in one deployment, in order.
+#[derive(Debug)]
+pub(super) struct Names {
+    /// What is of the deployment and not of the tenant, with its names.
+    addresses: Vec<(String, String)>,
+    known: HashMap<String, usize>,
+}
+
+impl Names {
+    pub(super) fn new(addresses: impl Iterator<Item = String>) -> Self {
+        let addresses = addresses.enumerate().map(|(at, address)| (address, format!("<address {at}>")));
+        Self { addresses: addresses.collect(), known: HashMap::new() }
+    }
+
+    /// The text with names. The same id has the same name wherever it is.
+    pub(super) fn plain(&mut self, text: &str) -> String {
+        let text =
+            self.addresses.iter().fold(text.to_owned(), |text, (address, name)| text.replace(address, name));
+        let mut plain = String::with_capacity(text.len());
+        let mut rest = text.as_str();
+        while let Some(first) = rest.chars().next() {
+            let moment = rest.get(..MOMENT.len()).filter(|start| is_moment(start));
+            let is_of_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+            let word = rest.find(|c| !is_of_word(c)).unwrap_or(rest.len());
+            let (token, behind) = rest.split_at(moment.map_or(word.max(first.len_utf8()), str::len));
+            match kind(token) {
+                Some(kind) => {
+                    let next = self.known.len();
+                    let number = *self.known.entry(token.to_owned()).or_insert(next);
+                    plain.push_str(&format!("<{kind} {number}>"));
+                }
+                None => plain.push_str(token),
+            }
+            rest = behind;
+        }
+        plain
+    }
+}
+
+/// What a token is that is made anew in every deployment.
+fn kind(token: &str) -> Option<&'static str> {
+    if is_moment(token) {
+        Some("moment")
+    } else if token.len() == 26 && token.starts_with('0') && token.bytes().all(|b| b.is_ascii_alphanumeric())
+    {
+        Some("id")
+    } else if token.len() >= SEAL_MIN {
+        Some("seal")
+    } else {
+        None
+    }
+}
+
+fn is_moment(token: &str) -> bool {
+    let fits = |(b, like): (u8, u8)| if like == b'0' { b.is_ascii_digit() } else { b == like };
+    token.len() == MOMENT.len() && token.bytes().zip(MOMENT.bytes()).all(fits)
+}
+
+#[test]
+fn what_is_generated_has_a_name_and_nothing_else_has() {
+    let (one, two) = ("01m00000000000000000000001", "01m00000000000000000000002");
+    let seal = "A-_".repeat(20);
+    let moment = "2026-11-24T06:00:00.000000Z";
+    let mut names = Names::new(["localhost:8080".to_owned()].into_iter());
+    let text =
+        format!("http://localhost:8080/notes.{one} \"{two}\" {one}, {moment}{moment} é{seal} W/\"1\" 0");
+    let plain = "http://<address 0>/notes.<id 0> \"<id 1>\" <id 0>, <moment 2><moment 2> é<seal 3> W/\"1\" 0";
+    assert_eq!(names.plain(&text), plain);
+    // One that was seen is the same later on, and one that is new is another.
+    assert_eq!(names.plain(&format!("{two} 01m00000000000000000000003")), "<id 1> <id 4>");
+    for ordinary in ["2026-11-24T06:00:00Z", "2026-11-24", &one[1..], "01M-0000000000000000000001"] {
+        assert_eq!(names.plain(ordinary), ordinary);
+    }
+}
