@@ -6,12 +6,14 @@ use insula_tools::ToolError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A text with a title, among the laptop's free-form items. Without either it is not to be found.
+/// A text with a title, among the laptop's free-form items. Without either, or hidden, it is not to be found.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TestPage {
     title: String,
     text: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    hidden: bool,
 }
 
 impl Record for TestPage {
@@ -19,8 +21,8 @@ impl Record for TestPage {
     const KIND: &'static str = "document";
 
     fn searchable(&self) -> Option<Searchable> {
-        let Self { title, text } = self.clone();
-        (!title.is_empty() || !text.is_empty()).then_some(Searchable { title, text })
+        let Self { title, text, hidden } = self.clone();
+        (!hidden && (!title.is_empty() || !text.is_empty())).then_some(Searchable { title, text })
     }
 }
 

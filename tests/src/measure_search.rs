@@ -1,0 +1,254 @@
+//! What a write and a search cost, in units and requests of the embedded store: the numbers of docs/search.md.
+//!
+//! `cargo run -p insula-tests --bin measure-search`, once the other binaries are built.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    error::Error,
+    io::{self, Write},
+    path::Path,
+};
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use insula_local::{DEMO, Edge, Local, Options, idp::Mint, read_tenants};
+use insula_tenancy::{Limits, Plan, Slug, Tier};
+use serde_json::{Value, json};
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// Sizes at which searches are measured.
+const SIZES: [u64; 3] = [10, 1_000, 10_000];
+/// Writes that nobody can find, to compare with.
+const HIDDEN: u64 = 200;
+/// Operations that only read.
+const READS: [&str; 3] = ["GetItem", "BatchGetItem", "Query"];
+/// Different words of the texts. The first of them is in nearly every text, as in a language.
+const WORDS: f64 = 20_000.0;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Failure> {
+    let local = Local::start(options()?).await?;
+    let tenant = Tenant::open(&local).await?;
+    let mut out = io::stdout();
+    let mut texts = Texts(7);
+    let before = tenant.so_far();
+    for _ in 0..HIDDEN {
+        tenant.write(&texts.next(1), true).await?;
+    }
+    writeln!(out, "a write that is not to be found: {}", before.to(&tenant.so_far(), HIDDEN))?;
+    let mut written = 0;
+    for size in SIZES {
+        let (before, from) = (tenant.so_far(), written);
+        let mut missed = 0;
+        while written < size {
+            written = written.saturating_add(1);
+            tenant.write(&texts.next(written), false).await?;
+            // The next call after a reply is to find what was written.
+            if written.is_multiple_of(50)
+                && !tenant.search(&format!("unique{written}")).await?.contains(&format!("n{written}"))
+            {
+                missed = u64::saturating_add(missed, 1);
+            }
+        }
+        let count = size.saturating_sub(from);
+        writeln!(
+            out,
+            "\n{size} notes; a write, with its part of the merges: {}",
+            before.to(&tenant.so_far(), count)
+        )?;
+        writeln!(out, "  not found by the next call: {missed}")?;
+        for (kind, query) in texts.queries(written) {
+            let before = tenant.so_far();
+            let found = tenant.search(&query).await?;
+            writeln!(out, "  {kind}, {} found: {}", found.len(), before.to(&tenant.so_far(), 1))?;
+        }
+        let before = tenant.so_far();
+        tenant.call("get_profile", json!({})).await?;
+        writeln!(out, "  a call that reads nothing: {}", before.to(&tenant.so_far(), 1))?;
+    }
+    local.stop().await;
+    Ok(())
+}
+
+fn options() -> Result<Options, Failure> {
+    let bin_dir = env::current_exe()?.parent().ok_or("this command has no folder")?.to_owned();
+    Ok(Options {
+        root: Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .ok_or("the package has no workspace")?
+            .to_owned(),
+        overrides: BTreeMap::from([("McpFunction".to_owned(), bin_dir.join("pages-fixture"))]),
+        bin_dir,
+        port: 0,
+        data: None,
+        tenants: read_tenants(DEMO)?,
+        edge: Edge::Rest,
+        watch: None,
+        isolation: false,
+        log: |function, line| {
+            if line.contains("\"WARN\"") || line.contains("\"ERROR\"") {
+                drop(writeln!(io::stderr(), "{function} {line}"));
+            }
+        },
+    })
+}
+
+/// Units and requests so far.
+struct SoFar {
+    units: BTreeMap<String, f64>,
+    calls: BTreeMap<String, u64>,
+}
+
+impl SoFar {
+    /// What was consumed since, for each of so many.
+    fn to(&self, later: &Self, count: u64) -> String {
+        let each = |amount: f64| amount / count_as_float(count);
+        let (mut reads, mut writes) = (0.0, 0.0);
+        for (operation, units) in &later.units {
+            let more = units - self.units.get(operation).unwrap_or(&0.0);
+            *(if READS.contains(&operation.as_str()) { &mut reads } else { &mut writes }) += more;
+        }
+        let mut requests = Vec::new();
+        for (call, calls) in &later.calls {
+            let more = calls.saturating_sub(*self.calls.get(call).unwrap_or(&0));
+            if let Some(operation) = call.strip_prefix("dynamodb:")
+                && more > 0
+            {
+                requests.push(format!("{:.2} {operation}", each(count_as_float(more))));
+            }
+        }
+        format!("{:.2} write units, {:.2} read units ({})", each(writes), each(reads), requests.join(", "))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "what is counted here is small")]
+const fn count_as_float(count: u64) -> f64 {
+    count as f64
+}
+
+/// One tenant, called over HTTP.
+struct Tenant<'l> {
+    local: &'l Local,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+impl<'l> Tenant<'l> {
+    async fn open(local: &'l Local) -> Result<Self, Failure> {
+        let slug: Slug = "acme".parse()?;
+        let id = local.operator.find_tenant(&slug).await?;
+        let limits = Limits { calls_minute: 1_000_000, ..Limits::of(Tier::Business) };
+        local.operator.change_plan(&id, |plan| Plan { limits, tier: Tier::Business, ..plan }).await?;
+        Ok(Self { local, client: Client::builder(TokioExecutor::new()).build_http() })
+    }
+
+    fn so_far(&self) -> SoFar {
+        SoFar { units: self.local.aws.units(), calls: self.local.aws.calls() }
+    }
+
+    async fn write(&self, (title, text): &(String, String), hidden: bool) -> Result<(), Failure> {
+        let page = json!({ "title": title, "text": text, "hidden": hidden });
+        self.call("test_pages_write", json!({ "writes": [{ "page": page }] })).await.map(drop)
+    }
+
+    /// The titles that are found.
+    async fn search(&self, query: &str) -> Result<Vec<String>, Failure> {
+        let found = self.call("search", json!({ "query": query })).await?;
+        let results = found.get("results").and_then(Value::as_array).ok_or("no results")?;
+        let title = |result: &Value| result.get("title").and_then(Value::as_str).map(str::to_owned);
+        Ok(results
+            .iter()
+            .filter_map(title)
+            .filter_map(|title| title.split(' ').next().map(str::to_owned))
+            .collect())
+    }
+
+    async fn call(&self, tool: &str, arguments: Value) -> Result<Value, Failure> {
+        let port = self.local.port;
+        let mint = Mint {
+            user: Some("alice".to_owned()),
+            resource: format!("http://acme.localhost:{port}/mcp"),
+            ..Mint::default()
+        };
+        let token = self.local.idp.mint(&mint)?.access_token;
+        let params = json!({ "name": tool, "arguments": arguments });
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+        let request = Request::post(format!("http://127.0.0.1:{port}/mcp"))
+            .header("host", format!("acme.localhost:{port}"))
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .header("authorization", format!("Bearer {token}"))
+            .body(Full::new(Bytes::from(body.to_string())))?;
+        let reply = self.client.request(request).await?.into_body().collect().await?.to_bytes();
+        let reply: Value = serde_json::from_slice(&reply)?;
+        match reply.pointer("/result/structuredContent") {
+            Some(content) => Ok(content.clone()),
+            None => Err(format!("{tool}: {reply}").into()),
+        }
+    }
+}
+
+/// Texts of a thousand bytes whose words are as frequent as those of a language, the same in every run.
+struct Texts(u64);
+
+impl Texts {
+    /// Knuth's generator: its high bits.
+    fn chance(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        count_as_float(self.0 >> 32) / 4_294_967_296.0
+    }
+
+    /// The n-th word of the vocabulary is there one n-th as often as the first (Zipf).
+    fn word(&mut self) -> String {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is between 1 and 20,000"
+        )]
+        let rank = WORDS.powf(self.chance()) as u64;
+        spell(rank)
+    }
+
+    /// The title and text of a note; both have its number.
+    fn next(&mut self, number: u64) -> (String, String) {
+        let mut text = format!("unique{number}");
+        while text.len() < 960 {
+            text.push(' ');
+            text.push_str(&self.word());
+        }
+        (format!("n{number} {} {} {}", self.word(), self.word(), self.word()), text)
+    }
+
+    fn queries(&mut self, written: u64) -> [(&'static str, String); 5] {
+        let (rare, frequent) = (format!("unique{}", written.div_ceil(2)), spell(1));
+        let three = format!("{} {} {}", spell(900), spell(150), spell(4_000));
+        let prefix = spell(300).chars().take(3).collect::<String>() + "*";
+        let long: Vec<String> = (0..12).map(|_| self.word()).collect();
+        [
+            ("one rare word", rare),
+            ("the most frequent word", frequent + " "),
+            ("three words", three),
+            ("the beginning of words", prefix),
+            ("twelve words", long.join(" ")),
+        ]
+    }
+}
+
+/// A word of some letters for each number; the frequent ones are short.
+fn spell(mut rank: u64) -> String {
+    const SYLLABLES: [&str; 16] =
+        ["ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe", "ri", "so", "tu", "va"];
+    let mut word = String::new();
+    while rank > 0 {
+        let syllable = usize::try_from(rank & 15).ok().and_then(|at| SYLLABLES.get(at));
+        word.push_str(syllable.unwrap_or(&"x"));
+        rank >>= 4;
+    }
+    word
+}
