@@ -92,6 +92,8 @@ fn options() -> Result<Options, Failure> {
         edge: Edge::Rest,
         watch: None,
         isolation: false,
+        domains: Vec::new(),
+        dns: None,
         log: |function, line| {
             if line.contains("\"WARN\"") || line.contains("\"ERROR\"") {
                 drop(writeln!(io::stderr(), "{function} {line}"));

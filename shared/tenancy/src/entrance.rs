@@ -82,7 +82,7 @@ pub async fn start_entrance_at(config: Config, access: Access) -> Result<(Resolv
 async fn open_entrance(config: Config, aws: &Aws) -> Result<(Resolver, Entrance), Problem> {
     let clock = Clock::System;
     let fetch = Fetch::new(&config);
-    let desk = open_desk(&config, &fetch, &aws)?;
+    let desk = open_desk(&config, &fetch, aws)?;
     let errand = Errand {
         function: setting(&config, "VEND_FUNCTION")?,
         doing: vend::ASKING,
