@@ -1,9 +1,49 @@
 //! What goes over the wire when nobody waits for it, and what then need not.
 
-use insula_local::Edge;
-use serde_json::json;
+use std::collections::BTreeMap;
 
-use crate::harness::{json_of, options, start, tool_call};
+use insula_local::Edge;
+use serde_json::{Value, json};
+
+use crate::harness::{Stack, json_of, options, start, tool_call};
+
+/// What one call of a tool asks of AWS. Of several calls what most of them ask: one in some also tidies the index of
+/// searches, and one opens the minute.
+async fn asked(stack: &Stack, tool: &str, arguments: &Value) -> BTreeMap<String, u64> {
+    let url = stack.host_url("acme");
+    let token = stack.token("acme", &url);
+    let mut asked: Vec<BTreeMap<String, u64>> = Vec::new();
+    for _ in 0..9 {
+        let before = stack.local.aws.calls();
+        let reply = stack.post(&url, Some(&token), &tool_call(tool, arguments.clone())).await;
+        assert_eq!(json_of(&reply)["result"]["isError"], false, "{reply:?}");
+        let more = stack.local.aws.calls().into_iter().filter_map(|(name, count)| {
+            let more = count - before.get(&name).copied().unwrap_or(0);
+            (more > 0).then_some((name, more))
+        });
+        asked.push(more.collect());
+    }
+    let often = |this: &&BTreeMap<_, _>| asked.iter().filter(|other| other == this).count();
+    asked.iter().max_by_key(often).unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_tool_call_is_one_transaction_and_its_own_reads() {
+    let stack = start(options(Edge::Rest));
+    let of = |counts: &[(&str, u64)]| {
+        counts.iter().map(|(name, count)| (format!("dynamodb:{name}"), *count)).collect::<BTreeMap<_, _>>()
+    };
+    let note = json!({ "title": "t", "text": "t" });
+    let made = stack.call("acme", "notes_create", note.clone()).await;
+    let id = json!({ "id": made["structuredContent"]["id"] });
+    for (tool, arguments, counts) in [
+        ("notes_create", &note, &[("TransactWriteItems", 1)][..]),
+        ("notes_get", &id, &[("GetItem", 1), ("TransactWriteItems", 1)]),
+        ("notes_list", &json!({}), &[("Query", 1), ("TransactWriteItems", 1)]),
+    ] {
+        assert_eq!(asked(&stack, tool, arguments).await, of(counts), "{tool}");
+    }
+}
 
 #[tokio::test]
 async fn the_first_event_after_init_opens_no_connection_to_aws() {

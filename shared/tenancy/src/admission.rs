@@ -224,9 +224,10 @@ impl Admission {
             }
         }
         self.check_growth(&plan, &growth, Stock::default()).await?;
-        let mut window = Window::Opened;
+        let Room { plans, tenant, clock, .. } = &*self.room;
+        let mut window = Window::guess(plans.minute(tenant).await, clock.now());
         for attempt in 0..ATTEMPTS_MAX {
-            let now = self.room.clock.now();
+            let now = clock.now();
             let transaction = Transaction {
                 admission: &self,
                 plan: &plan,
@@ -241,6 +242,7 @@ impl Admission {
             };
             match transaction.send().await? {
                 Ok(()) => {
+                    plans.charged_in(tenant, window.minute(now)).await;
                     self.room.tidying.written(news.bytes);
                     if empties_cache {
                         self.room.cache.clear(&self.room.tenant);

@@ -109,6 +109,8 @@ const PLANS_MAX: u64 = 10_000;
 #[derive(Debug, Clone)]
 pub(crate) struct Plans {
     known: Cache<(TenantId, u64), Plan>,
+    /// The minute that a tenant's calls were last charged to: where the next charge is tried first.
+    minutes: Cache<TenantId, i64>,
     table: Arc<str>,
 }
 
@@ -129,7 +131,18 @@ pub struct Limits {
 
 impl Plans {
     pub(crate) fn new(table: Arc<str>) -> Self {
-        Self { known: Cache::builder().max_capacity(PLANS_MAX).build(), table }
+        let known = Cache::builder().max_capacity(PLANS_MAX).build();
+        let minutes = Cache::builder().max_capacity(PLANS_MAX).build();
+        Self { known, minutes, table }
+    }
+
+    /// The minute that the tenant was last charged in here. Others may have charged it in a later one.
+    pub(crate) async fn minute(&self, tenant: &TenantId) -> Option<i64> {
+        self.minutes.get(tenant).await
+    }
+
+    pub(crate) async fn charged_in(&self, tenant: &TenantId, minute: i64) {
+        self.minutes.insert(tenant.clone(), minute).await;
     }
 
     /// The table of all, in which every tenant's plan is.

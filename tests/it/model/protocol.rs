@@ -114,8 +114,9 @@ pub(super) struct State {
     pub(super) clients: Vec<Client>,
     /// Writes for whose reply nobody waits any more, and which are not done yet.
     pub(super) ghosts: Vec<Call>,
-    /// The plan that the instances remember.
+    /// The plan that the instances remember, and the minute that they have charged to.
     known: Plan,
+    charged: Option<u8>,
     pub(super) now: u8,
     pub(super) losses_left: u8,
     pub(super) crashes_left: u8,
@@ -208,6 +209,7 @@ impl State {
             clients: world.keys.iter().map(|_| Client::Idle { begun: 0 }).collect(),
             ghosts: Vec::new(),
             known: world.plan,
+            charged: world.window.map(|(minute, _)| minute),
             now: 0,
             losses_left: world.losses,
             crashes_left: world.crashes,
@@ -298,7 +300,8 @@ impl State {
         }
         let token = (at, begun + 1, 0);
         let (plan, now) = (self.known, self.now);
-        let call = Call { token, key, step: 0, plan, window: None, now, reply: None, lost: 0 };
+        let window = self.charged.filter(|minute| *minute >= now);
+        let call = Call { token, key, step: 0, plan, window, now, reply: None, lost: 0 };
         self.clients[at] = Client::Waiting(call);
     }
 
@@ -308,8 +311,12 @@ impl State {
         let (client, begun, attempt) = call.token;
         call.token = (client, begun, attempt + 1);
         call.lost = 0;
-        call.now = self.now;
+        let sent = std::mem::replace(&mut call.now, self.now);
         match reply {
+            Reply::Done if world.protocol == Protocol::OneTransaction => {
+                self.charged = call.window.or(Some(sent));
+                return self.end(at, call.key, Reply::Done);
+            }
             Reply::Done if call.step + 1 < world.protocol.steps().len() => call.step += 1,
             Reply::OtherPlan => {
                 self.known = self.store.plan;

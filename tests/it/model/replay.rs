@@ -122,21 +122,10 @@ impl<'h> Replay<'h> {
     }
 }
 
-/// What the code's store has more than at first, and what the model's has: charged, admitted, keys, items.
-async fn compare(replay: &Replay<'_>, at_first: &Books, state: &State) -> Result<(), String> {
-    let books = Books::read(replay.house, &replay.guest.own).await?;
-    let has = [
-        books.charged - at_first.charged,
-        books.done() - at_first.done(),
-        books.keys - at_first.keys,
-        u64::try_from(books.items()).unwrap(),
-    ];
-    let store = &state.store;
-    let sum = |counts: &[u8]| counts.iter().map(|count| u64::from(*count)).sum::<u64>();
-    let keys = store.keys.iter().filter(|used| **used).count();
-    let must = [u64::from(store.calls), sum(&store.audits), u64::try_from(keys).unwrap(), sum(&store.items)];
-    if has != must {
-        return Err(format!("the store has {has:?}, and {must:?} in the model"));
+/// What every client is told, and where something has met the store, what the store has.
+async fn compare(replay: &Replay<'_>, at_first: Option<&Books>, state: &State) -> Result<(), String> {
+    if let Some(at_first) = at_first {
+        compare_stores(replay, at_first, state).await?;
     }
     for (client, puppet) in state.clients.iter().zip(&replay.puppets) {
         let said = puppet.as_ref().and_then(|puppet| puppet.ended.as_ref());
@@ -151,6 +140,25 @@ async fn compare(replay: &Replay<'_>, at_first: &Books, state: &State) -> Result
         if !same {
             return Err(format!("a client is told {said:?}, and {client:?} in the model"));
         }
+    }
+    Ok(())
+}
+
+/// What the code's store has more than at first, and what the model's has: charged, admitted, keys, items.
+async fn compare_stores(replay: &Replay<'_>, at_first: &Books, state: &State) -> Result<(), String> {
+    let books = Books::read(replay.house, &replay.guest.own).await?;
+    let has = [
+        books.charged - at_first.charged,
+        books.done() - at_first.done(),
+        books.keys - at_first.keys,
+        u64::try_from(books.items()).unwrap(),
+    ];
+    let store = &state.store;
+    let sum = |counts: &[u8]| counts.iter().map(|count| u64::from(*count)).sum::<u64>();
+    let keys = store.keys.iter().filter(|used| **used).count();
+    let must = [u64::from(store.calls), sum(&store.audits), u64::try_from(keys).unwrap(), sum(&store.items)];
+    if has != must {
+        return Err(format!("the store has {has:?}, and {must:?} in the model"));
     }
     Ok(())
 }
@@ -178,8 +186,11 @@ async fn replay(house: &House, operator: &Operator, world: &World, trace: &[Step
     for (at, step) in trace.iter().enumerate() {
         replay.take(&state, *step).await;
         state.take(world, *step);
-        end =
-            compare(&replay, &at_first, &state).await.map_err(|why| format!("step {at} of {trace:?}: {why}"));
+        // The rest changes nothing in the store.
+        let is_met = matches!(step, Step::Deliver(_) | Step::Arrive(_)) || at + 1 == trace.len();
+        end = compare(&replay, is_met.then_some(&at_first), &state)
+            .await
+            .map_err(|why| format!("step {at} of {trace:?}: {why}"));
         if end.is_err() {
             break;
         }
@@ -212,7 +223,7 @@ async fn the_code_does_what_the_model_does() {
     {
         let checker = world.clone().checker().spawn_bfs().join();
         let found = checker.discoveries().into_values().map(|path| path.into_actions());
-        for trace in found.chain((0..20).map(|seed| walk(&world, seed))) {
+        for trace in found.chain((0..10).map(|seed| walk(&world, seed))) {
             let minute = || Clock::System.now().minute();
             let begun = minute();
             let mut end = replay(&house, &operator, &world, &trace).await;

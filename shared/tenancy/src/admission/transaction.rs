@@ -39,6 +39,22 @@ pub(super) enum Window {
     Running(i64),
 }
 
+impl Window {
+    /// Where a charge is tried first: a minute that was charged to before, if it may still run. Whoever guesses wrong tries
+    /// once more.
+    pub(super) fn guess(charged: Option<i64>, now: Moment) -> Self {
+        charged.filter(|minute| *minute >= now.minute()).map_or(Self::Opened, Self::Running)
+    }
+
+    /// The minute of a charge at this moment.
+    pub(super) fn minute(self, now: Moment) -> i64 {
+        match self {
+            Self::Opened => now.minute(),
+            Self::Running(minute) => minute,
+        }
+    }
+}
+
 /// One attempt.
 pub(super) struct Transaction<'a> {
     pub(super) admission: &'a Admission,
