@@ -92,7 +92,7 @@ impl Houses {
 #[tokio::test]
 async fn exactly_so_many_are_admitted_as_the_limit_lets_in() {
     let houses = Houses::open().await;
-    for seed in rounds(20_261_128, 4) {
+    for seed in rounds(20_261_128, 3) {
         let mut dice = Dice(seed);
         let limit = 1 + dice.below(80);
         let guest = houses.guest(limit).await;
@@ -142,7 +142,7 @@ async fn whatever_goes_wrong_at_random_the_books_are_right() {
         Operation::DeleteSecret,
     ];
     let houses = Houses::open().await;
-    for seed in rounds(7, 3) {
+    for seed in rounds(7, 2) {
         let mut dice = Dice(seed);
         let guest = houses.guest(100_000).await;
         let mut asks = Vec::new();

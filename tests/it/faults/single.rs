@@ -86,7 +86,7 @@ impl Turn {
 
 /// Of so many turns one is taken, so that each operation meets each kind and each call meets some; all are taken where
 /// `FAULTS_WHOLE` is set.
-const THINNED: usize = 4;
+const THINNED: usize = 6;
 
 #[expect(clippy::disallowed_methods, reason = "whoever wants all turns says it to these tests alone")]
 fn is_whole() -> bool {
