@@ -18,6 +18,7 @@ mod crossing;
 mod dns;
 mod edges;
 mod faults;
+mod first_tool;
 mod harness;
 mod hook;
 mod indexes;

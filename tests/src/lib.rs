@@ -4,5 +4,6 @@
 pub mod books;
 pub mod cached;
 pub mod cards;
+pub mod first_tool;
 pub mod fixture;
 pub mod pages;
