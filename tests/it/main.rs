@@ -11,6 +11,7 @@
 
 mod ask;
 mod attacks;
+mod audit;
 mod cache;
 mod calls;
 mod config;

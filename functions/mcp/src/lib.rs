@@ -6,8 +6,8 @@ use http::{Method, StatusCode};
 use insula_gateway::{Error, Reply, Request, for_tenant, rest::RoleOf, telemetry};
 use insula_mcp::{Builder, Call, Implementation, Outcome as Ended, OutcomeKind, Server, Step};
 use insula_tenancy::{
-    Config, ConfigError, Effect, Entrance, Keep, Operation, Outcome, PRODUCT, Problem, Resolver, Tenant,
-    TenantScope, start_entrance,
+    Config, ConfigError, Effect, Entrance, Keep, Operation, Outcome, PRODUCT, Problem, Resolver, Resource,
+    Tenant, TenantScope, start_entrance,
 };
 use insula_tools::ToolError;
 
@@ -152,6 +152,7 @@ fn operation(request: &Request, call: &Call<'_, TenantScope, ToolError>) -> Resu
         action: call.name().to_owned(),
         idempotency_key: call.idempotency_key().or(header).map(str::to_owned),
         arguments: call.canonical().to_vec(),
+        resource: call.resource().and_then(|address| Resource::fill(address, |name| call.argument(name))),
         request_id: request.request_id.clone(),
     })
 }

@@ -1,5 +1,6 @@
 //! The `insula` command: the whole system on a laptop, tokens to call it with, and what its operator does.
 
+mod audit;
 mod dev;
 mod operator;
 mod token;
@@ -32,6 +33,9 @@ enum Command {
     Quota(operator::Quota),
     /// Switches one of a tenant's features.
     Flag(operator::Flag),
+    /// Reads a tenant's audit trail, and verifies its chains.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Rotates and wraps data keys.
     #[command(subcommand)]
     Key(operator::Key),
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
             Command::Tenant(tenant) => tenant.run().await,
             Command::Quota(quota) => quota.run().await,
             Command::Flag(flag) => flag.run().await,
+            Command::Audit(audit) => audit.run().await,
             Command::Key(key) => key.run().await,
             Command::Domain(domains) => domains.run().await,
         }

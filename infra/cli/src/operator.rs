@@ -254,7 +254,7 @@ impl Key {
 }
 
 impl At {
-    async fn operator(&self, role: &str) -> Result<Operator, String> {
+    pub(crate) async fn operator(&self, role: &str) -> Result<Operator, String> {
         let authority = OperatorAuthority::ambient();
         if self.deployed {
             return Operator::open(&authority, &self.config()?).await.map_err(said);
@@ -382,7 +382,7 @@ fn shown(slug: &Slug, plan: &Plan) -> String {
 }
 
 /// The operator sees the cause as well, which a tenant never does.
-fn said(problem: Problem) -> String {
+pub(crate) fn said(problem: Problem) -> String {
     match std::error::Error::source(&problem) {
         Some(cause) => format!("{problem}: {cause}"),
         None => problem.to_string(),

@@ -52,6 +52,8 @@ pub struct Local {
     pub mover: Operator,
     /// Those that have data keys wrapped anew, by the keeper's.
     pub keeper: Operator,
+    /// Those that read audit trails, by the auditor's.
+    pub auditor: Operator,
     /// The gateway's port.
     pub port: u16,
     gateway: Option<Gateway>,
@@ -110,6 +112,7 @@ impl Local {
         let operator = open_operator("OperatorRole", &stack, &sessions, &aws).await?;
         let mover = open_operator("MoverRole", &stack, &sessions, &aws).await?;
         let keeper = open_operator("KeeperRole", &stack, &sessions, &aws).await?;
+        let auditor = open_operator("AuditorRole", &stack, &sessions, &aws).await?;
         seed(&operator, &options.tenants, &idp).await?;
         let mut local = Self {
             stack,
@@ -120,6 +123,7 @@ impl Local {
             operator,
             mover,
             keeper,
+            auditor,
             port,
             gateway: None,
             watch: options.watch,
@@ -166,7 +170,7 @@ impl Local {
             let session = [given.access_key_id, given.secret_access_key, given.session_token];
             Ok((role.to_owned(), session))
         };
-        let sessions = ["OperatorRole", "MoverRole", "KeeperRole"].into_iter().map(role);
+        let sessions = ["OperatorRole", "MoverRole", "KeeperRole", "AuditorRole"].into_iter().map(role);
         Ok(Hands {
             settings: settings(&self.stack),
             endpoint_url: self.aws.endpoint(),

@@ -8,7 +8,7 @@ use std::fmt;
 
 use http::{HeaderValue, Method, StatusCode, header};
 use insula_tenancy::{
-    Config, Entrance, Feature, Keep, Operation, Problem, Resolver, Role, Tenant, start_entrance,
+    Config, Entrance, Feature, Keep, Operation, Problem, Resolver, Resource, Role, Tenant, start_entrance,
 };
 
 pub use self::{
@@ -86,6 +86,7 @@ impl Rest {
             action: endpoint.action.to_owned(),
             idempotency_key: request.idempotency_key()?.map(str::to_owned),
             arguments: ask.canonical()?,
+            resource: Resource::fill(endpoint.path, |name| ask.parameter(name).ok()),
             request_id: request.request_id.clone(),
         };
         let granted = tenant.demand_scopes(endpoint.scopes).and_then(|()| tenant.demand_role(role));

@@ -108,6 +108,7 @@ impl<C: Send + 'static, E: Send + 'static> Builder<C, E> {
             scopes: spec.scopes,
             hints: spec.hints,
             needs: spec.needs,
+            resource: spec.resource,
             param_headers,
             prepare: entry::erase(function, entry::write_tool::<R>),
         };

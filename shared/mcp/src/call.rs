@@ -96,6 +96,18 @@ impl<C, E> Call<'_, C, E> {
         &self.canonical
     }
 
+    /// The address of what the call is about, as its tool declares it; its variables are names of arguments.
+    #[must_use]
+    pub fn resource(&self) -> Option<&'static str> {
+        self.entry.resource
+    }
+
+    /// The text of an argument, where there is one of this name.
+    #[must_use]
+    pub fn argument(&self, name: &str) -> Option<&str> {
+        self.arguments.get(name)?.as_str()
+    }
+
     /// What the call may do.
     #[must_use]
     pub fn hints(&self) -> Hints {

@@ -93,6 +93,7 @@ pub(crate) struct Entry<C, E> {
     pub(crate) scopes: &'static [&'static str],
     pub(crate) hints: Hints,
     pub(crate) needs: &'static [ClientCapability],
+    pub(crate) resource: Option<&'static str>,
     pub(crate) param_headers: Vec<ParamHeader>,
     pub(crate) prepare: Prepare<C, E>,
 }
@@ -104,7 +105,15 @@ impl<C: Send + 'static, E: Send + 'static> Entry<C, E> {
         scopes: &'static [&'static str],
         prepare: Prepare<C, E>,
     ) -> Entry<C, E> {
-        Entry { name, scopes, hints: Hints::READ, needs: &[], param_headers: Vec::new(), prepare }
+        Entry {
+            name,
+            scopes,
+            hints: Hints::READ,
+            needs: &[],
+            resource: None,
+            param_headers: Vec::new(),
+            prepare,
+        }
     }
 }
 

@@ -29,6 +29,9 @@ pub struct ToolSpec {
     pub scopes: &'static [&'static str],
     /// What the client must be able to do, or the call is refused before it runs.
     pub needs: &'static [ClientCapability],
+    /// The address of what a call is about, with the names of arguments in its `{variables}`: what an audit trail says of
+    /// it, and all that it may say of the arguments.
+    pub resource: Option<&'static str>,
     /// Further members of the tool's `_meta`, an object such as `{"openai/profile": true}`.
     pub meta: Option<Value>,
 }

@@ -7,9 +7,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::{
     Problem,
-    aws::{read_item, store_problem},
-    clock::Moment,
-    crypto::{Purpose, Ring, random_bits, sha256},
+    audit::Resource,
+    aws::read_item,
+    crypto::{Purpose, Ring, sha256},
     key::{Family, IDEMPOTENCY_SHARDS},
     plan::{Moving, Plan},
     problem::Quota,
@@ -21,6 +21,7 @@ mod begun;
 mod news;
 mod quota;
 mod state;
+mod trail;
 mod transaction;
 
 use quota::{Growth, Stock};
@@ -48,6 +49,8 @@ pub struct Operation {
     pub idempotency_key: Option<String>,
     /// The arguments in one canonical form: only a keyed hash is kept.
     pub arguments: Vec<u8>,
+    /// What it is about, as far as that is known before it runs.
+    pub resource: Option<Resource>,
     /// API Gateway's request id.
     pub request_id: String,
 }
@@ -212,6 +215,7 @@ impl Admission {
         let is_done = matches!(outcome, Outcome::Done { .. });
         let (writes, empties_cache) = if is_done { (writes, empties_cache) } else { Default::default() };
         self.check_result(outcome)?;
+        let resources = trail::resources(self.operation.resource.as_ref(), &writes);
         let news = news::of(&self.room, &writes)?;
         let growth = Growth::of(&writes);
         let mut plan = self.room.plan.clone();
@@ -238,9 +242,8 @@ impl Admission {
                 empties_cache,
                 window,
                 now,
-                audit_key: audit_key(now)?,
             };
-            match transaction.send().await? {
+            match self.send_recorded(transaction, &resources).await? {
                 Ok(()) => {
                     plans.charged_in(tenant, window.minute(now)).await;
                     self.room.tidying.written(news.bytes);
@@ -301,47 +304,6 @@ impl Admission {
         Err(problem)
     }
 
-    /// The audit record of a refusal, durable before the caller hears of it.
-    async fn record_denial(&self, code: &str) -> Result<(), Problem> {
-        let now = self.room.clock.now();
-        let item = self.audit_item(&self.room.plan, now, audit_key(now)?, (code, "denied"));
-        self.room
-            .store
-            .client
-            .put_item()
-            .table_name(&*self.room.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .send()
-            .await
-            .map_err(|err| store_problem("recording a refusal", err))?;
-        Ok(())
-    }
-
-    fn audit_item(
-        &self,
-        plan: &Plan,
-        now: Moment,
-        key: String,
-        (code, decision): (&str, &str),
-    ) -> HashMap<String, AttributeValue> {
-        let Self { room, operation, .. } = self;
-        let text = |s: &str| AttributeValue::S(s.to_owned());
-        HashMap::from([
-            ("pk".to_owned(), AttributeValue::S(Family::Audit(&now.day()).of(&room.tenant))),
-            ("sk".to_owned(), AttributeValue::S(key)),
-            ("at".to_owned(), AttributeValue::S(now.rfc3339())),
-            ("subject".to_owned(), text(&room.caller.subject)),
-            ("issuer".to_owned(), text(&room.caller.issuer)),
-            ("client".to_owned(), text(&room.caller.client)),
-            ("action".to_owned(), text(&operation.action)),
-            ("decision".to_owned(), text(decision)),
-            ("code".to_owned(), text(code)),
-            ("epoch".to_owned(), AttributeValue::N(plan.epoch.to_string())),
-            ("request_id".to_owned(), text(&operation.request_id)),
-        ])
-    }
-
     /// What a record of the same name means: a replay, if the arguments are the same.
     fn same(&self, item: &HashMap<String, AttributeValue>) -> Result<Committed, Problem> {
         let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
@@ -376,11 +338,6 @@ fn idempotency_key(tenant: &TenantId, name: &str) -> HashMap<String, AttributeVa
         ("pk".to_owned(), AttributeValue::S(Family::Idempotency(shard).of(tenant))),
         ("sk".to_owned(), AttributeValue::S(name.to_owned())),
     ])
-}
-
-/// The sort key of an audit record: its time, and 128 random bits, so that no record can meet another.
-fn audit_key(now: Moment) -> Result<String, Problem> {
-    Ok(format!("{}#{}", now.rfc3339(), TenantId::spell(random_bits()?)))
 }
 
 fn expired(item: &HashMap<String, AttributeValue>, now_s: i64) -> bool {

@@ -1,6 +1,7 @@
 //! The time, which only this module asks the system for.
 
 use std::{
+    fmt,
     str::FromStr,
     sync::{
         Arc,
@@ -9,7 +10,11 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use time::{OffsetDateTime, PrimitiveDateTime, format_description::FormatItem, macros::format_description};
+use time::{
+    Date, OffsetDateTime,
+    format_description::{FormatItem, well_known::Rfc3339},
+    macros::format_description,
+};
 
 /// Where the time comes from.
 #[derive(Debug, Clone, Default)]
@@ -55,18 +60,38 @@ impl Clock {
     }
 }
 
-impl FromStr for Moment {
-    type Err = time::error::Parse;
+/// A text that is no moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MomentError;
 
-    /// Reads RFC 3339 as [`Moment::rfc3339`] writes it.
-    fn from_str(text: &str) -> Result<Self, time::error::Parse> {
-        let utc = PrimitiveDateTime::parse(text, MICROS)?.assume_utc();
-        let micros = utc.unix_timestamp_nanos().div_euclid(1_000);
-        Ok(Self { micros: i64::try_from(micros).unwrap_or(i64::MAX) })
+impl fmt::Display for MomentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a time such as 2026-11-23T14:00:00Z, or a day such as 2026-11-23")
+    }
+}
+
+impl std::error::Error for MomentError {}
+
+/// RFC 3339, or a day for its first moment in UTC.
+impl FromStr for Moment {
+    type Err = MomentError;
+
+    fn from_str(text: &str) -> Result<Self, MomentError> {
+        let parsed = match Date::parse(text, DAY) {
+            Ok(day) => Ok(day.midnight().assume_utc()),
+            Err(_) => OffsetDateTime::parse(text, &Rfc3339),
+        };
+        let nanos = parsed.map_err(|_err| MomentError)?.unix_timestamp_nanos();
+        i64::try_from(nanos.div_euclid(1_000)).map(|micros| Self { micros }).map_err(|_err| MomentError)
     }
 }
 
 impl Moment {
+    /// The moment of this many microseconds since 1970 UTC.
+    pub(crate) const fn at_micros(micros: i64) -> Self {
+        Self { micros }
+    }
+
     /// Microseconds since 1970 UTC.
     #[must_use]
     pub const fn micros(self) -> i64 {
@@ -152,11 +177,14 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_read_as_it_is_written() {
-        let now = Clock::fixed_at_s(1_795_500_000).now();
-        assert_eq!(now.rfc3339().parse(), Ok(now));
-        for wrong in ["", "2026-11-24", "2026-11-24T06:00:00Z", "2026-11-24T06:00:00.000000+01:00"] {
-            assert!(wrong.parse::<Moment>().is_err(), "{wrong}");
+    fn a_moment_is_read_in_every_offset_and_nothing_else_is() {
+        let noon = Clock::fixed_at_s(1_795_521_600).now();
+        for text in ["2026-11-24T12:00:00Z", "2026-11-24T14:00:00.000+02:00", &noon.rfc3339()] {
+            assert_eq!(text.parse(), Ok(noon), "{text}");
+        }
+        assert_eq!("2026-11-24".parse(), Ok(noon.plus_s(-12 * 3600)));
+        for wrong in ["", "now", "2026-11-31", "2026-11-24 12:00", "2026-11-24T12:00:00", "1795521600"] {
+            assert_eq!(wrong.parse::<Moment>(), Err(MomentError), "{wrong}");
         }
     }
 

@@ -8,6 +8,7 @@ use std::{
 use crate::{
     Config, Feature, Plan, Problem, Settings,
     admission::{Admission, Operation},
+    audit::Chains,
     aws::{Access, Aws, read_item},
     cache::Cache,
     clock::Clock,
@@ -37,6 +38,7 @@ pub struct Entrance {
     sealer: Arc<Sealer>,
     vault: Option<Arc<Vault>>,
     egress: Arc<Egress>,
+    chains: Arc<Chains>,
     cache: Arc<Cache>,
     registry: Registry,
     clock: Clock,
@@ -106,6 +108,7 @@ async fn open_entrance(config: Config, aws: &Aws) -> Result<(Resolver, Entrance)
         sealer: Arc::new(sealer?),
         vault,
         egress,
+        chains: Arc::new(Chains::new()),
         cache: Arc::new(Cache::new(clock.clone())),
         registry: resolver.registry.clone(),
         clock,
@@ -180,6 +183,7 @@ impl Entrance {
         tenant: Tenant,
         operation: Operation,
     ) -> Result<(TenantScope, Admission), Problem> {
+        let began = self.clock.now();
         let store = self.vendor.client(&tenant).await?;
         let plan = self.plans.of(&store.client, &tenant.id, tenant.epoch).await?;
         let table = plan.placement.table(self.plans.table(), &tenant.id);
@@ -197,6 +201,8 @@ impl Entrance {
             vault: self.vault.clone(),
             egress: Arc::clone(&self.egress),
             registrant: self.desk.clone().map(|desk| Registrant { desk, proof }),
+            began,
+            chains: Arc::clone(&self.chains),
             went_out: AtomicBool::new(false),
             cache: Arc::clone(&self.cache),
             registry: self.registry.clone(),

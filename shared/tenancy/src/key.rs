@@ -21,6 +21,8 @@ pub(crate) enum Family<'a> {
     Idempotency(u8),
     /// The audit records of one day.
     Audit(&'a str),
+    /// How far the chains of a day's audit records go: written by the stream's function alone, in the table of all.
+    Head(&'a str),
     /// Limits, tier, status and epoch: written by the operator alone.
     Plan,
     /// Wrapped data keys. They are in the table of keys, and there is no other family.
@@ -57,6 +59,7 @@ impl Family<'_> {
             Self::Meter => format!("TENANT#{tenant}#METER"),
             Self::Idempotency(shard) => format!("TENANT#{tenant}#IDEM#{shard:x}"),
             Self::Audit(day) => format!("TENANT#{tenant}#AUDIT#{day}"),
+            Self::Head(day) => format!("TENANT#{tenant}#HEAD#{day}"),
             Self::Plan => format!("TENANT#{tenant}#PLAN"),
             Self::Keys => format!("TENANT#{tenant}#KEY"),
             Self::Search(SearchPart::News) => format!("TENANT#{tenant}#SEARCH#NEWS"),

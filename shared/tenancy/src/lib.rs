@@ -4,8 +4,10 @@
 //! [`TenantScope`]. Whoever holds a scope can name one tenant's data and nobody else's.
 
 mod admission;
+mod audit;
 mod aws;
 mod cache;
+mod canonical;
 mod clock;
 mod collection;
 #[cfg(doctest)]
@@ -44,9 +46,12 @@ mod vault;
 mod vend;
 
 pub use admission::{Admission, Committed, Operation, Outcome, StateSeal};
+pub use audit::{
+    AUDIT_PAGE_MAX, AuditPage, AuditQuery, AuditRecord, Break, Decision, Head, Resource, Verified, Who, Wrong,
+};
 pub use aws::Access;
 pub use cache::Cacheable;
-pub use clock::{Clock, Moment};
+pub use clock::{Clock, Moment, MomentError};
 pub use collection::Collection;
 pub use config::{BaseDomain, Config, ConfigError, Edge};
 pub use domain::{Challenge, Domain, DomainError};

@@ -16,6 +16,7 @@ use crate::{
     registry::Row,
 };
 
+mod audit;
 mod domains;
 mod keys;
 mod mover;

@@ -7,8 +7,9 @@ use tokio::sync::OnceCell;
 
 use crate::{
     Collection, Feature, Problem,
+    audit::Chains,
     cache::{Cache, Era},
-    clock::Clock,
+    clock::{Clock, Moment},
     crypto::{Sealer, sha256},
     egress::Egress,
     key::{CollectionName, ItemId, Shelf},
@@ -24,6 +25,7 @@ use crate::{
 };
 
 mod assets;
+mod audit;
 mod batch;
 mod cached;
 mod domains;
@@ -86,6 +88,9 @@ pub(crate) struct Room {
     pub(crate) egress: Arc<Egress>,
     /// In a function that has to do with domains.
     pub(crate) registrant: Option<Registrant>,
+    /// When the call came in.
+    pub(crate) began: Moment,
+    pub(crate) chains: Arc<Chains>,
     /// Whether the call has done something outside, as far as is known.
     pub(crate) went_out: AtomicBool,
     pub(crate) cache: Arc<Cache>,
@@ -149,6 +154,8 @@ impl Room {
             vault: self.vault.clone(),
             egress: Arc::clone(&self.egress),
             registrant: self.registrant.clone(),
+            began: self.began,
+            chains: Arc::clone(&self.chains),
             went_out: AtomicBool::new(false),
             cache: Arc::clone(&self.cache),
             registry: self.registry.clone(),

@@ -59,8 +59,12 @@ pub(crate) fn declare(
 }
 
 fn spec((name, title): (&'static str, &'static str), description: &'static str, hints: Hints) -> ToolSpec {
+    let resource = Some(match name {
+        "items_create" | "items_list" => "collections/{collection}/items",
+        _ => "collections/{collection}/items/{id}",
+    });
     let scopes: &[&str] = if hints.read_only { &["items:read"] } else { &["items:write"] };
-    ToolSpec { name, title, description, hints, scopes, needs: &[], meta: None }
+    ToolSpec { name, title, description, hints, scopes, needs: &[], resource, meta: None }
 }
 
 /// A new item.

@@ -23,6 +23,7 @@ pub(crate) fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<Tenan
                 hints: Hints { read_only: false, destructive: false, idempotent: false, open_world: false },
                 scopes: &["notes:write"],
                 needs: &[],
+                resource: None,
                 meta: None,
             },
             create,
@@ -35,6 +36,7 @@ pub(crate) fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<Tenan
                 hints: READ,
                 scopes: &["notes:read"],
                 needs: &[],
+                resource: Some(ITEM),
                 meta: None,
             },
             get,
@@ -47,6 +49,7 @@ pub(crate) fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<Tenan
                 hints: READ,
                 scopes: &["notes:read"],
                 needs: &[],
+                resource: None,
                 meta: None,
             },
             list,
@@ -59,12 +62,15 @@ pub(crate) fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<Tenan
                 hints: Hints { read_only: false, destructive: true, idempotent: true, open_world: false },
                 scopes: &["notes:write"],
                 needs: &[],
+                resource: Some(ITEM),
                 meta: None,
             },
             delete,
         )
 }
 
+/// The address of one note.
+pub(crate) const ITEM: &str = "collections/notes/items/{id}";
 const READ: Hints = Hints { read_only: true, destructive: false, idempotent: true, open_world: false };
 
 /// A note, as it is stored and as it is asked for.

@@ -16,6 +16,7 @@ pub(crate) fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<Tenan
         hints: Hints { read_only: true, destructive: false, idempotent: true, open_world: false },
         scopes: &["profile:read"],
         needs: &[],
+        resource: None,
         meta: Some(serde_json::json!({ "openai/profile": true })),
     };
     builder.tool(spec, get)

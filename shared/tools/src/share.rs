@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{SlackWebhook, ToolError, notes::Note};
+use crate::{
+    SlackWebhook, ToolError,
+    notes::{self, Note},
+};
 
 /// The secret with the webhook's URL, where the settings name no other.
 const WEBHOOK: &str = "slack_webhook";
@@ -20,6 +23,7 @@ pub(crate) fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<Tenan
         hints: Hints { read_only: false, destructive: false, idempotent: false, open_world: true },
         scopes: &["notes:read", "notes:write"],
         needs: &[],
+        resource: Some(notes::ITEM),
         meta: None,
     };
     builder.tool(spec, share)

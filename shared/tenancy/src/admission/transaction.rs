@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     Problem,
+    audit::Link,
     aws::store_problem,
     clock::Moment,
     crypto::sha256,
@@ -67,7 +68,6 @@ pub(super) struct Transaction<'a> {
     pub(super) empties_cache: bool,
     pub(super) window: Window,
     pub(super) now: Moment,
-    pub(super) audit_key: String,
 }
 
 /// Why a transaction did nothing.
@@ -102,12 +102,12 @@ enum Part {
 
 impl Transaction<'_> {
     /// Sends it. The outer error ends the call; the inner one says what to do about it.
-    pub(super) async fn send(self) -> Result<Result<(), Cancelled>, Problem> {
-        let (parts, items): (Vec<Part>, Vec<TransactWriteItem>) = self.actions()?.into_iter().unzip();
+    pub(super) async fn send(&self, audit: &Link) -> Result<Result<(), Cancelled>, Problem> {
+        let (parts, items): (Vec<Part>, Vec<TransactWriteItem>) = self.actions(audit)?.into_iter().unzip();
         let name = self.admission.name.as_deref().unwrap_or_default();
         // Derived, so that the SDK's own retries are one transaction; another attempt is another transaction.
         let token: String =
-            sha256([name, "\0", &self.audit_key].concat().as_bytes()).chars().take(36).collect();
+            sha256([name, "\0", &audit.sort_key].concat().as_bytes()).chars().take(36).collect();
         let reply = self
             .admission
             .room
@@ -124,8 +124,8 @@ impl Transaction<'_> {
         }
     }
 
-    fn actions(&self) -> Result<Vec<(Part, TransactWriteItem)>, Problem> {
-        let mut actions = vec![(Part::Plan, self.plan()?), (Part::Audit, self.audit()?)];
+    fn actions(&self, audit: &Link) -> Result<Vec<(Part, TransactWriteItem)>, Problem> {
+        let mut actions = vec![(Part::Plan, self.plan()?), (Part::Audit, self.audit(audit)?)];
         if self.outcome != Outcome::Uncharged {
             actions.push((Part::Meter, self.meter()?));
         }
@@ -201,10 +201,8 @@ impl Transaction<'_> {
             .key("sk", text(sort_key))
     }
 
-    fn audit(&self) -> Result<TransactWriteItem, Problem> {
-        let decision = (self.outcome.code(), "allowed");
-        let item = self.admission.audit_item(self.plan, self.now, self.audit_key.clone(), decision);
-        self.put(item, "attribute_not_exists(pk)", None)
+    fn audit(&self, audit: &Link) -> Result<TransactWriteItem, Problem> {
+        self.put(audit.item.clone(), "attribute_not_exists(pk)", None)
     }
 
     fn idempotency(&self, name: &str) -> Result<TransactWriteItem, Problem> {

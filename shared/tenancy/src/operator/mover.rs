@@ -13,12 +13,13 @@ use aws_sdk_dynamodb::{
 
 use super::{
     Operator, fault,
-    partitions::{Item, Pages, Sum, Summing, partitions, size},
+    partitions::{Pages, Sum, Summing, partitions, size},
     text,
 };
 use crate::{
     CollectionName, Moving, Placement, Plan, Problem, TenantId, Tier,
     aws::{read_item, store_problem},
+    canonical::Item,
     clock::{Clock, Moment},
     key::Family,
     registry::Row,

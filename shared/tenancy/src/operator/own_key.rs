@@ -6,8 +6,8 @@ use aws_sdk_kms::{
 };
 use serde_json::json;
 
-use super::{Operator, Rewrapped, partitions::Item, text};
-use crate::{Problem, TenantId, aws::store_problem, key::Family};
+use super::{Operator, Rewrapped, text};
+use crate::{Problem, TenantId, aws::store_problem, canonical::Item, key::Family};
 
 /// For how long the end of a key can be called off. Source: KMS takes 7 to 30.
 const DAYS_LEFT: i32 = 30;

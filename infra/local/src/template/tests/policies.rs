@@ -39,7 +39,7 @@ fn a_tenant_reaches_its_own_families_and_nothing_else() {
     Indexes: Allow dynamodb:Query ON arn:aws:dynamodb:table/insula-dev-data/index/by_updated arn:aws:dynamodb:table/insula-dev-data/index/index1 arn:aws:dynamodb:table/insula-dev-data/index/index2 arn:aws:dynamodb:table/insula-dev-data/index/index3 arn:aws:dynamodb:table/insula-dev-data-${aws:PrincipalTag/tenant}/index/by_updated arn:aws:dynamodb:table/insula-dev-data-${aws:PrincipalTag/tenant}/index/index1 arn:aws:dynamodb:table/insula-dev-data-${aws:PrincipalTag/tenant}/index/index2 arn:aws:dynamodb:table/insula-dev-data-${aws:PrincipalTag/tenant}/index/index3 {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#ITEM#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
     Meter: Allow dynamodb:GetItem dynamodb:UpdateItem ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-${aws:PrincipalTag/tenant} {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#METER"]}, Null: {dynamodb:LeadingKeys: "false"}}
     Idempotency: Allow dynamodb:GetItem dynamodb:PutItem ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-${aws:PrincipalTag/tenant} {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#IDEM#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
-    Audit: Allow dynamodb:PutItem ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-${aws:PrincipalTag/tenant} {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#AUDIT#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    Audit: Allow dynamodb:PutItem dynamodb:Query ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-${aws:PrincipalTag/tenant} {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#AUDIT#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
     Search: Allow dynamodb:GetItem dynamodb:BatchGetItem dynamodb:Query dynamodb:PutItem dynamodb:DeleteItem dynamodb:BatchWriteItem ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-${aws:PrincipalTag/tenant} {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#SEARCH#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
     Plan: Allow dynamodb:GetItem dynamodb:ConditionCheckItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#PLAN"]}, Null: {dynamodb:LeadingKeys: "false"}}
     WrappedKeys: Allow dynamodb:GetItem dynamodb:PutItem ON arn:aws:dynamodb:table/insula-dev-keys {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#KEY"]}, Null: {dynamodb:LeadingKeys: "false"}}
@@ -135,9 +135,9 @@ fn the_operator_plans_tenants_and_reads_nothing_of_theirs() {
     SealingSecret: Allow secretsmanager:PutSecretValue ON arn:aws:secretsmanager:secret:SealingSecret-Sealin
     "#);
     let without = load(&[("OperatorPrincipal", "")]).unwrap();
-    let theirs = |name: &str| matches!(name, "OperatorRole" | "MoverRole" | "KeeperRole");
+    let theirs = |name: &str| matches!(name, "OperatorRole" | "MoverRole" | "KeeperRole" | "AuditorRole");
     assert!(without.roles.iter().all(|role| !theirs(&role.name)));
-    assert_eq!(without.roles.len().checked_add(3), Some(load(&[]).unwrap().roles.len()));
+    assert_eq!(without.roles.len().checked_add(4), Some(load(&[]).unwrap().roles.len()));
 }
 
 #[test]
@@ -151,6 +151,16 @@ fn the_keeper_has_keys_wrapped_anew_and_unwraps_none() {
     MakeOwn: Allow kms:CreateKey kms:TagResource ON * {ForAllValues:StringEquals: {aws:TagKeys: ["tenant"]}, Null: {aws:RequestTag/tenant: "false", aws:TagKeys: "false"}, StringLike: {aws:RequestTag/tenant: "??????????????????????????"}}
     KeepOwn: Allow kms:EnableKeyRotation kms:ScheduleKeyDeletion ON arn:aws:kms:key/* {Null: {aws:ResourceTag/tenant: "false"}, StringLike: {aws:ResourceTag/tenant: "??????????????????????????"}}
     NeverUnwrap: Deny kms:Decrypt kms:GenerateDataKey* kms:CreateGrant ON *
+    "#);
+}
+
+#[test]
+fn the_auditor_reads_trails_and_writes_nothing() {
+    let [stack, _] = edges();
+    insta::assert_snapshot!(table(&role(&stack, "AuditorRole").policies), @r#"
+    Registry: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-registry
+    Plans: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#PLAN"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    Trails: Allow dynamodb:Query ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-?????????????????????????? {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#AUDIT#*", "TENANT#??????????????????????????#HEAD#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
     "#);
 }
 
@@ -178,15 +188,15 @@ fn no_condition_on_a_list_of_keys_is_without_its_null_guard() {
 }
 
 #[test]
-fn no_allow_has_a_wildcard_for_a_resource_but_log_streams_the_movers_tables_and_tagged_keys() {
+fn no_allow_has_a_wildcard_for_a_resource_but_log_streams_tables_of_tenants_and_tagged_keys() {
     let [stack, _] = edges();
     for role in &stack.roles {
         for statement in statements(&role.policies).filter(|statement| statement["Effect"] == "Allow") {
             for resource in list(&statement["Resource"]) {
                 let streams = resource.starts_with("arn:aws:logs:") && resource.ends_with(":*");
-                // Who moves tenants makes and fills tables whose names are not known before.
-                let moves =
-                    role.name == "MoverRole" && resource.ends_with("-data-??????????????????????????");
+                // Who stands above tenants reaches tables of theirs, whose names are not known before.
+                let above = matches!(role.name.as_str(), "MoverRole" | "AuditorRole");
+                let tables = above && resource.ends_with("-data-??????????????????????????");
                 // A tenant's own KMS key is one that has its tag, whatever it is called.
                 let guards = &statement["Condition"]["Null"];
                 let tagged = resource.starts_with("arn:aws:kms:")
@@ -195,7 +205,7 @@ fn no_allow_has_a_wildcard_for_a_resource_but_log_streams_the_movers_tables_and_
                 // One that is still to be made has no name at all.
                 let makes = resource == "*" && guards["aws:RequestTag/tenant"] == "false";
                 let narrow = !resource.contains(['*', '?']);
-                assert!(narrow || streams || moves || tagged || makes, "{}: {resource}", role.name);
+                assert!(narrow || streams || tables || tagged || makes, "{}: {resource}", role.name);
             }
             assert!(list(&statement["Action"]).iter().all(|action| !action.contains('*')), "{statement}");
         }

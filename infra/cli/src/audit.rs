@@ -1,0 +1,76 @@
+//! `insula audit`: a tenant's audit trail, read and verified, on the laptop or in a deployment.
+
+use clap::Subcommand;
+use insula_tenancy::{AuditQuery, AuditRecord, Clock, Moment, Slug, Verified};
+
+use crate::{
+    operator::{At, said},
+    say,
+};
+
+/// What is done with an audit trail. It needs the auditor's role.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Says whether the records of a day are those that were written, or which link of which chain is broken first.
+    Verify {
+        /// The tenant's slug.
+        slug: Slug,
+        /// The day in UTC, such as 2026-11-23; today without it.
+        #[arg(long)]
+        day: Option<Moment>,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Prints the newest records, one a line.
+    List {
+        /// The tenant's slug.
+        slug: Slug,
+        /// The day in UTC, such as 2026-11-23; the last 30 without it.
+        #[arg(long)]
+        day: Option<Moment>,
+        /// Records, 1 to 1,000.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+impl Audit {
+    pub(crate) async fn run(self) -> Result<(), String> {
+        match self {
+            Self::Verify { slug, day, at } => {
+                let day = day.unwrap_or_else(|| Clock::System.now());
+                let auditor = at.operator("AuditorRole").await?;
+                let id = auditor.find_tenant(&slug).await.map_err(said)?;
+                let checked = auditor.verify_audit(&id, day).await.map_err(said)?;
+                let Verified { records, chains, beyond_heads } =
+                    checked.map_err(|broken| format!("{slug}, {}: {broken}", day.day()))?;
+                say(&format!(
+                    "{slug}, {}: {records} records in {chains} chains are in order, {beyond_heads} of them beyond the \
+                     heads\n",
+                    day.day()
+                ))
+            }
+            Self::List { slug, day, limit, at } => {
+                let auditor = at.operator("AuditorRole").await?;
+                let id = auditor.find_tenant(&slug).await.map_err(said)?;
+                let until = day.map(|day| day.plus_s(24 * 3600));
+                let query = AuditQuery { from: day, until, limit, ..AuditQuery::default() };
+                let records = auditor.audit(&id, &query).await.map_err(said)?;
+                say(&records.iter().map(line).collect::<String>())
+            }
+        }
+    }
+}
+
+/// What a terminal must not be told is left out: a subject is what a token says.
+fn line(record: &AuditRecord) -> String {
+    let AuditRecord { at, who, action, decision, reason, request_id, duration_ms, .. } = record;
+    let who = who.as_ref().map_or("(erased)", |who| &who.subject);
+    let resources = record.resources.join(",");
+    let line = format!(
+        "{at} {decision} {reason} {action} {resources} by {who}, {duration_ms} ms, request {request_id}"
+    );
+    line.chars().filter(|c| !c.is_control()).chain(['\n']).collect()
+}

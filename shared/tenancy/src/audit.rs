@@ -1,0 +1,109 @@
+//! The audit trail: what a record says of a call, and the chains by which it shows that one was altered or removed.
+//!
+//! Each instance writes a chain of its own for each tenant and day: records with places that count from 0, each with the
+//! hash of the one before. So no record waits for another instance's, and the chain needs no read. What the hash covers
+//! is the whole record but who called: that is covered by a salted commitment, so that it can be erased one day, and the
+//! chain still be verified.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::{
+    Problem,
+    canonical::{Item, write_map},
+    clock::Moment,
+    crypto::{random_bits, sha256},
+    key::Family,
+    tenant::{Caller, TenantId},
+};
+
+mod chain;
+mod read;
+mod record;
+mod resource;
+mod verify;
+
+pub(crate) use chain::{Chain, Chains, Link};
+pub use read::{AUDIT_PAGE_MAX, AuditPage, AuditQuery};
+pub(crate) use read::{Spot, Trail};
+pub use record::{AuditRecord, Decision, Who};
+pub use resource::Resource;
+pub(crate) use verify::check;
+pub use verify::{Break, Head, Verified, Wrong};
+
+/// What the salted commitment covers instead of the chain: these may be erased, all together.
+const WHO: [&str; 4] = ["issuer", "subject", "client", "who_salt"];
+const HASH: &str = "hash";
+
+/// What there is to say of one decision, before it has its place in a chain.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry<'e> {
+    pub(crate) caller: &'e Caller,
+    pub(crate) action: &'e str,
+    pub(crate) decision: Decision,
+    /// Why: a stable word, `ok` where there is nothing to say.
+    pub(crate) code: &'e str,
+    /// What it was about. Never an argument.
+    pub(crate) resources: &'e [Resource],
+    pub(crate) epoch: u64,
+    pub(crate) request_id: &'e str,
+    /// From the entrance to this record.
+    pub(crate) duration_ms: u64,
+}
+
+impl Entry<'_> {
+    /// The record without its place.
+    fn item(&self, tenant: &TenantId, now: Moment, sort_key: String) -> Result<Item, Problem> {
+        let Caller { issuer, subject, client, .. } = self.caller;
+        let salt = sha256(&random_bits()?);
+        let who_hash = who_hash(issuer, subject, client, &salt);
+        let resources = self.resources.iter().map(|resource| text(resource.as_str())).collect();
+        Ok(Item::from([
+            ("pk".to_owned(), AttributeValue::S(Family::Audit(&now.day()).of(tenant))),
+            ("sk".to_owned(), AttributeValue::S(sort_key)),
+            ("at".to_owned(), AttributeValue::S(now.rfc3339())),
+            ("issuer".to_owned(), text(issuer)),
+            ("subject".to_owned(), text(subject)),
+            ("client".to_owned(), text(client)),
+            ("who_salt".to_owned(), AttributeValue::S(salt)),
+            ("who_hash".to_owned(), AttributeValue::S(who_hash)),
+            ("action".to_owned(), text(self.action)),
+            ("resources".to_owned(), AttributeValue::L(resources)),
+            ("decision".to_owned(), text(self.decision.word())),
+            ("code".to_owned(), text(self.code)),
+            ("epoch".to_owned(), AttributeValue::N(self.epoch.to_string())),
+            ("request_id".to_owned(), text(self.request_id)),
+            ("duration_ms".to_owned(), AttributeValue::N(self.duration_ms.to_string())),
+        ]))
+    }
+}
+
+/// The commitment to who called. Without the salt nobody can try out whom it stands for.
+fn who_hash(issuer: &str, subject: &str, client: &str, salt: &str) -> String {
+    let who = WHO.iter().zip([issuer, subject, client, salt]);
+    let who: Item = who.map(|(name, value)| ((*name).to_owned(), text(value))).collect();
+    hash_of(b"insula/1/audit/who", &who)
+}
+
+/// The hash of a record: over all of it but the hash itself and what the commitment stands for.
+fn hash(record: &Item) -> String {
+    let covered = |name: &&String| *name != HASH && !WHO.contains(&name.as_str());
+    let covered: Item = record
+        .iter()
+        .filter(|(name, _)| covered(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    hash_of(b"insula/1/audit/record", &covered)
+}
+
+fn hash_of(what: &[u8], item: &Item) -> String {
+    let mut bytes = what.to_vec();
+    write_map(&mut bytes, item);
+    sha256(&bytes)
+}
+
+fn text(s: &str) -> AttributeValue {
+    AttributeValue::S(s.to_owned())
+}
+
+#[cfg(test)]
+mod tests;
