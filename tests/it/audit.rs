@@ -1,6 +1,7 @@
 //! The audit trail through the door: what a record says, who reads it, and that no change of it goes unseen.
 
 mod chains;
+mod reading;
 
 use insula_tenancy::{AuditQuery, AuditRecord, Decision, Tier};
 use serde_json::json;

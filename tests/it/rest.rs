@@ -21,7 +21,9 @@ use crate::{
 };
 
 /// A path of every route under `/v1`, and what its function answers to a GET.
-const PATHS: [(&str, u16); 7] = [
+const PATHS: [(&str, u16); 9] = [
+    ("/v1/audit", 200),
+    ("/v1/audit/x", 404),
     ("/v1/usage", 200),
     ("/v1/usage/x", 404),
     ("/v1/config", 200),

@@ -8,6 +8,7 @@ const ACCESS: &[(&str, Role)] = &[
     ("assets_get", Role::ReadOnly),
     ("assets_list", Role::ReadOnly),
     ("assets_put", Role::Admin),
+    ("audit_search", Role::Admin),
     ("collections_read", Role::ReadOnly),
     ("config_export", Role::Admin),
     ("config_patch", Role::Admin),

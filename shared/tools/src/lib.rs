@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 mod access;
+mod audit;
 mod collections;
 mod integrations;
 mod items;
@@ -12,6 +13,7 @@ mod search;
 mod share;
 
 pub use access::role_of;
+pub use audit::TrailView;
 pub use collections::Collections;
 use insula_mcp::{Builder, Refusal};
 use insula_tenancy::{Config, ConfigError, Problem, TenantScope};
@@ -27,7 +29,7 @@ pub fn declare(
 ) -> Result<Builder<TenantScope, ToolError>, ConfigError> {
     let collections = Arc::new(Collections::read(config)?);
     let builder = items::declare(share::declare(notes::declare(builder)), &collections);
-    Ok(search::declare(profile::declare(builder), &collections))
+    Ok(audit::declare(search::declare(profile::declare(builder), &collections)))
 }
 
 /// Every scope that a tool needs or that gives a role, for the public metadata of a host.

@@ -71,6 +71,7 @@ const FIRST_VERSION: &[(&str, &str)] = &[("if-match", "\"1\"")];
 
 /// A tool or an operation that is not here fails `tidy`.
 pub(crate) const TABLE: &[Row] = &[
+    tool("audit_search", Shows::Nothing, |_| json!({})),
     tool("fetch", Shows::Item, |words| json!({ "id": format!("notes.{}", words.id) })),
     tool("get_profile", Shows::CallersTier, |_| json!({})),
     tool("items_create", Shows::CallersOwn, |words| json!({ "collection": "notes", "value": note(words) })),
@@ -88,6 +89,7 @@ pub(crate) const TABLE: &[Row] = &[
     tool("notes_list", Shows::CallersOwn, |_| json!({})),
     tool("notes_share", Shows::Item, id),
     tool("search", Shows::Nothing, |words| json!({ "query": words.mark })),
+    rest("GET audit", Shows::Nothing, nothing),
     rest("GET collections/{collection}", Shows::Nothing, nothing),
     rest("POST collections/{collection}/batch-get", Shows::Item, |words| json!({ "ids": [words.id] })),
     rest(

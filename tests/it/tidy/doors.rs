@@ -14,17 +14,18 @@ use crate::{
 };
 
 /// Routes whose functions have no operation at them yet, as the host has them.
-const WITHOUT_OPERATION: [&str; 1] = ["/v1/usage/{proxy+}"];
+const WITHOUT_OPERATION: [&str; 2] = ["/v1/audit/{proxy+}", "/v1/usage/{proxy+}"];
 
 const UNTRIED: [&str; 0] = [];
 
 /// The functions of routes under `/v1`, by their names in the template, with what each declares.
-fn functions() -> [(&'static str, Vec<Endpoint>); 4] {
+fn functions() -> [(&'static str, Vec<Endpoint>); 5] {
     let settings =
         [("EDGE", "http"), ("AWS_REGION", "eu-central-1"), ("ISSUER", "https://login.example.com")];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let collections = Collections::read(&Config::read(settings.into()).unwrap()).unwrap();
     [
+        ("AuditFunction", audit::endpoints()),
         ("ConfigFunction", config::endpoints(collections.clone())),
         ("ItemsFunction", items::endpoints(collections)),
         ("SecretsFunction", secrets::endpoints()),
@@ -131,16 +132,16 @@ fn a_function_whose_endpoints_nobody_reads_is_found() {
     let routes = &stack().local.stack.api.routes;
     let functions = functions().map(|(name, _)| name);
     let found = but_for(unread(routes, &functions[1..]), &[]);
-    assert!(found.len() == 1 && found[0].what.ends_with("ConfigFunction"), "{found:?}");
+    assert!(found.len() == 1 && found[0].what.ends_with("AuditFunction"), "{found:?}");
 }
 
 #[test]
 fn a_route_that_nobody_tried_is_found() {
     let stack = stack();
     for (method, path, what) in [
-        ("ANY", "/v1/audit", "/v1/audit"),
-        ("ANY", "/{tenant}/v1/audit/{proxy+}", "/v1/audit/{proxy+}"),
-        ("OPTIONS", "/v1/audit", "/v1/audit"),
+        ("ANY", "/v1/tasks", "/v1/tasks"),
+        ("ANY", "/{tenant}/v1/tasks/{proxy+}", "/v1/tasks/{proxy+}"),
+        ("OPTIONS", "/v1/tasks", "/v1/tasks"),
         ("GET", "/.well-known/tenants", "/.well-known/tenants"),
         ("DELETE", "/mcp", "/mcp"),
     ] {

@@ -99,6 +99,11 @@ fn functions_have_the_fewest_rights() {
     SealingSecret: Allow secretsmanager:GetSecretValue ON arn:aws:secretsmanager:secret:SealingSecret-Sealin
     Routing: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-registry {ForAllValues:StringEquals: {dynamodb:Attributes: ["pk", "tenant", "slug", "status", "tier", "epoch", "issuers", "origins", "host", "jwks_uri", "profile", "claims", "sole_tenant", "role_claim", "name"]}, Null: {dynamodb:Attributes: "false"}, StringEqualsIfExists: {dynamodb:Select: "SPECIFIC_ATTRIBUTES"}}
     Vend: Allow lambda:InvokeFunction ON arn:aws:lambda:function:VendFunction
+    AuditRole
+    Logs: Allow logs:CreateLogStream logs:PutLogEvents ON arn:aws:logs:log-group:/insula/dev/audit:*
+    SealingSecret: Allow secretsmanager:GetSecretValue ON arn:aws:secretsmanager:secret:SealingSecret-Sealin
+    Routing: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-registry {ForAllValues:StringEquals: {dynamodb:Attributes: ["pk", "tenant", "slug", "status", "tier", "epoch", "issuers", "origins", "host", "jwks_uri", "profile", "claims", "sole_tenant", "role_claim", "name"]}, Null: {dynamodb:Attributes: "false"}, StringEqualsIfExists: {dynamodb:Select: "SPECIFIC_ATTRIBUTES"}}
+    Vend: Allow lambda:InvokeFunction ON arn:aws:lambda:function:VendFunction
     AuthorizeRole
     Logs: Allow logs:CreateLogStream logs:PutLogEvents ON arn:aws:logs:log-group:/insula/dev/authorize:*
     Routing: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-registry {ForAllValues:StringEquals: {dynamodb:Attributes: ["pk", "tenant", "slug", "status", "tier", "epoch", "issuers", "origins", "host", "jwks_uri", "profile", "claims", "sole_tenant", "role_claim", "name"]}, Null: {dynamodb:Attributes: "false"}, StringEqualsIfExists: {dynamodb:Select: "SPECIFIC_ATTRIBUTES"}}

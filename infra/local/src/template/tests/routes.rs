@@ -37,6 +37,10 @@ fn the_rest_edge_guards_all_but_preflights_and_public_documents() {
     OPTIONS /.well-known/openai-apps-challenge DiscoverFunction - {}
     ANY /mcp McpFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
     OPTIONS /mcp DiscoverFunction - {}
+    ANY /v1/audit AuditFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
+    OPTIONS /v1/audit DiscoverFunction - {}
+    ANY /v1/audit/{proxy+} AuditFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
+    OPTIONS /v1/audit/{proxy+} DiscoverFunction - {}
     ANY /v1/collections/{proxy+} ItemsFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
     OPTIONS /v1/collections/{proxy+} DiscoverFunction - {}
     ANY /v1/config ConfigFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
@@ -53,6 +57,10 @@ fn the_rest_edge_guards_all_but_preflights_and_public_documents() {
     OPTIONS /v1/usage/{proxy+} DiscoverFunction - {}
     ANY /{tenant}/mcp McpFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
     OPTIONS /{tenant}/mcp DiscoverFunction - {}
+    ANY /{tenant}/v1/audit AuditFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
+    OPTIONS /{tenant}/v1/audit DiscoverFunction - {}
+    ANY /{tenant}/v1/audit/{proxy+} AuditFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
+    OPTIONS /{tenant}/v1/audit/{proxy+} DiscoverFunction - {}
     ANY /{tenant}/v1/collections/{proxy+} ItemsFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
     OPTIONS /{tenant}/v1/collections/{proxy+} DiscoverFunction - {}
     ANY /{tenant}/v1/config ConfigFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
@@ -97,6 +105,10 @@ fn the_http_edge_guards_all_but_preflights_and_public_documents() {
     OPTIONS /.well-known/openai-apps-challenge DiscoverFunction - {}
     ANY /mcp McpFunction UniversalAuthorizer {}
     OPTIONS /mcp DiscoverFunction - {}
+    ANY /v1/audit AuditFunction UniversalAuthorizer {}
+    OPTIONS /v1/audit DiscoverFunction - {}
+    ANY /v1/audit/{proxy+} AuditFunction UniversalAuthorizer {}
+    OPTIONS /v1/audit/{proxy+} DiscoverFunction - {}
     ANY /v1/collections/{proxy+} ItemsFunction UniversalAuthorizer {}
     OPTIONS /v1/collections/{proxy+} DiscoverFunction - {}
     ANY /v1/config ConfigFunction UniversalAuthorizer {}
@@ -113,6 +125,10 @@ fn the_http_edge_guards_all_but_preflights_and_public_documents() {
     OPTIONS /v1/usage/{proxy+} DiscoverFunction - {}
     ANY /{tenant}/mcp McpFunction TenantAuthorizer {}
     OPTIONS /{tenant}/mcp DiscoverFunction - {}
+    ANY /{tenant}/v1/audit AuditFunction TenantAuthorizer {}
+    OPTIONS /{tenant}/v1/audit DiscoverFunction - {}
+    ANY /{tenant}/v1/audit/{proxy+} AuditFunction TenantAuthorizer {}
+    OPTIONS /{tenant}/v1/audit/{proxy+} DiscoverFunction - {}
     ANY /{tenant}/v1/collections/{proxy+} ItemsFunction TenantAuthorizer {}
     OPTIONS /{tenant}/v1/collections/{proxy+} DiscoverFunction - {}
     ANY /{tenant}/v1/config ConfigFunction TenantAuthorizer {}
@@ -128,6 +144,11 @@ fn the_http_edge_guards_all_but_preflights_and_public_documents() {
     ANY /{tenant}/v1/usage/{proxy+} UsageFunction TenantAuthorizer {}
     OPTIONS /{tenant}/v1/usage/{proxy+} DiscoverFunction - {}
     ");
+}
+
+#[test]
+fn the_http_edge_has_api_gateways_own_authorizer_at_its_universal_url() {
+    let [_, stack] = edges();
     insta::assert_debug_snapshot!(stack.api.authorizers, @r#"
     {
         "TenantAuthorizer": Request {
@@ -188,10 +209,11 @@ fn the_audience_of_the_native_authorizer_is_the_universal_url_unless_given() {
 fn permissions(file: &str, parameters: &[(&str, &str)]) -> Vec<(String, String)> {
     let document = Document::read(&root(), file).unwrap();
     let local = Local { account: "000000000000".to_owned(), region: "eu-central-1".to_owned() };
-    let functions = ["Mcp", "Items", "Config", "Secrets", "Usage", "Authorize", "Discover"].map(|name| {
-        let arn = format!("arn:aws:lambda:eu-central-1:000000000000:function:{name}Function");
-        (format!("{name}FunctionArn"), arn)
-    });
+    let functions =
+        ["Mcp", "Items", "Config", "Secrets", "Usage", "Audit", "Authorize", "Discover"].map(|name| {
+            let arn = format!("arn:aws:lambda:eu-central-1:000000000000:function:{name}Function");
+            (format!("{name}FunctionArn"), arn)
+        });
     let given = parameters.iter().map(|(name, value)| (name.to_string(), value.to_string()));
     let scope = Scope::new(&document, &local, &given.chain(functions).collect()).unwrap();
     let resources = document.resources.iter().filter(|resource| resource.kind == "AWS::Lambda::Permission");
