@@ -2,6 +2,7 @@
 
 mod chains;
 mod reading;
+mod stream;
 
 use insula_tenancy::{AuditQuery, AuditRecord, Decision, Tier};
 use serde_json::json;

@@ -42,6 +42,7 @@ pub fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<TenantScope,
         hints: Hints { read_only: false, destructive: true, idempotent: false, open_world: false },
         scopes: &["notes:write"],
         needs: &[],
+        resource: None,
         meta: None,
     };
     builder.tool(spec, books)

@@ -3,6 +3,7 @@
 
 pub mod dynamodb;
 mod emulated;
+mod events;
 pub mod front;
 pub mod iam;
 pub mod kms;
@@ -13,6 +14,7 @@ pub mod secrets;
 pub mod sessions;
 pub mod sigv4;
 mod sts;
+mod wire;
 
 pub use front::{Aws, Invoke, Invoked};
 pub use ledger::{Fault, FaultKind};

@@ -12,6 +12,7 @@ pub mod idp;
 pub mod lambda;
 mod local;
 mod names;
+mod stream;
 pub mod template;
 
 pub use demo::{DEMO, DemoError, DemoTenant, DemoUser, read_tenants};

@@ -27,6 +27,7 @@ use crate::{
     idp::{self, Alg, Idp},
     lambda::{self, Lambda},
     names::Names,
+    stream::Stream,
     template::Stack,
 };
 
@@ -58,6 +59,7 @@ pub struct Local {
     pub port: u16,
     gateway: Option<Gateway>,
     watch: Option<Watch>,
+    stream: Option<Stream>,
 }
 
 /// Why it did not start: one line that says what to do about it.
@@ -109,6 +111,9 @@ impl Local {
         let running = start_lambda(&options, &stack, &sessions, &aws).await?;
         // Nothing invokes before this, since no function runs yet.
         let running = Arc::clone(lambda.get_or_init(|| Arc::new(running)));
+        let mappings = stack.mappings.clone();
+        let records = aws.take_records();
+        let stream = records.map(|records| Stream::start(records, mappings, Arc::clone(&running)));
         let operator = open_operator("OperatorRole", &stack, &sessions, &aws).await?;
         let mover = open_operator("MoverRole", &stack, &sessions, &aws).await?;
         let keeper = open_operator("KeeperRole", &stack, &sessions, &aws).await?;
@@ -127,6 +132,7 @@ impl Local {
             port,
             gateway: None,
             watch: options.watch,
+            stream,
         };
         if !options.isolation && local.watch.is_none() {
             local.warm().await?;
@@ -150,6 +156,13 @@ impl Local {
             warmed.map_err(|err| failed(&format!("the function {}", function.name))(&err))?;
         }
         Ok(())
+    }
+
+    /// Waits until the functions behind streams have followed every change that was made so far.
+    pub async fn followed(&self) {
+        if let Some(stream) = &self.stream {
+            stream.delivered(self.aws.records()).await;
+        }
     }
 
     /// Credentials of a role of the template, by the role's name or the end of it, as a function would have them.
@@ -179,9 +192,17 @@ impl Local {
     }
 
     /// Ends everything, the functions' processes first.
-    pub async fn stop(self) {
-        if let Some(gateway) = self.gateway {
+    pub async fn stop(mut self) {
+        if let Some(gateway) = self.gateway.take() {
             gateway.stop().await;
+        }
+        // What nobody followed would not come again. A function that hangs must not keep the stack from its end.
+        let followed = tokio::time::timeout(std::time::Duration::from_secs(5), self.followed()).await;
+        if followed.is_err() {
+            tracing::warn!("the stack ends with changes that no function has followed");
+        }
+        if let Some(stream) = &self.stream {
+            stream.stop();
         }
         self.lambda.stop().await;
         if let Some(watch) = self.watch {

@@ -51,6 +51,8 @@ pub struct Stack {
     pub keys: Vec<Key>,
     /// Every Secrets Manager secret.
     pub secrets: Vec<Secret>,
+    /// What gives streams to functions.
+    pub mappings: Vec<Mapping>,
 }
 
 /// One Lambda function.
@@ -189,6 +191,19 @@ pub struct Table {
     pub create: Value,
     /// The attribute of `TimeToLiveSpecification`, when enabled.
     pub ttl_attribute: Option<String>,
+}
+
+/// One event source mapping: a table's stream, for a function.
+#[derive(Debug, Clone)]
+pub struct Mapping {
+    /// The function's name.
+    pub function: String,
+    /// `arn:aws:dynamodb:<region>:<account>:table/<name>/stream/local`.
+    pub stream_arn: String,
+    /// Most records of a batch.
+    pub batch_records_max: u32,
+    /// Patterns of records, one of which must match; all records where there is none.
+    pub patterns: Vec<Value>,
 }
 
 /// One symmetric KMS key.

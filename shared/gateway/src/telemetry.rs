@@ -51,13 +51,18 @@ pub fn record_problem(problem: &Problem) {
     }
 }
 
-/// Writes down what the cache did, where that is due. These lines are no events of the log: CloudWatch reads metrics from
-/// their own form, which has no room for another.
+/// Writes down what the cache did, where that is due.
 pub fn record_cache(entrance: &Entrance) {
-    if let Some(lines) = entrance.cache_report()
-        && let Err(err) = io::stdout().lock().write_all(lines.as_bytes())
-    {
-        error!(cause = %err, "the statistics of the cache could not be written");
+    if let Some(lines) = entrance.cache_report() {
+        record_metrics(&lines);
+    }
+}
+
+/// Writes lines of metrics. They are no events of the log: CloudWatch reads metrics from their own form, which has no room
+/// for another.
+pub fn record_metrics(lines: &str) {
+    if let Err(err) = io::stdout().lock().write_all(lines.as_bytes()) {
+        error!(cause = %err, "metrics could not be written");
     }
 }
 

@@ -27,8 +27,8 @@ pub use read::{AUDIT_PAGE_MAX, AuditPage, AuditQuery};
 pub(crate) use read::{Spot, Trail};
 pub use record::{AuditRecord, Decision, Who};
 pub use resource::Resource;
-pub(crate) use verify::check;
 pub use verify::{Break, Head, Verified, Wrong};
+pub(crate) use verify::{Linked, check};
 
 /// What the salted commitment covers instead of the chain: these may be erased, all together.
 const WHO: [&str; 4] = ["issuer", "subject", "client", "who_salt"];

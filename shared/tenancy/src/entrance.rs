@@ -167,7 +167,7 @@ fn resolver(config: Config, aws: &Aws, freshness: Freshness) -> Result<Resolver,
     Ok(Resolver::new(config, registry, fetch, Clock::System))
 }
 
-fn setting<'c>(config: &'c Config, name: &'static str) -> Result<&'c str, Problem> {
+pub(crate) fn setting<'c>(config: &'c Config, name: &'static str) -> Result<&'c str, Problem> {
     config.require(name).map_err(|err| Problem::internal("reading the configuration", err))
 }
 

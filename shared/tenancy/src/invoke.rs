@@ -1,20 +1,13 @@
-//! Lambda's Invoke, signed with `aws-sigv4`: one request, for which the whole of `aws-sdk-lambda` would be built.
+//! Lambda's Invoke: one signed request.
 
 use std::{fmt, time::Duration};
 
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_sigv4::{
-    http_request::{SignableBody, SignableRequest, SigningSettings, sign},
-    sign::v4,
-};
-use aws_smithy_runtime_api::client::identity::Identity;
-use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use url::Url;
 
-use crate::{Denial, Problem, fetch::Fetch};
+use crate::{Denial, Problem, fetch::Fetch, signed::Signer};
 
 /// Bytes of a reply.
 const REPLY_BYTES_MAX: usize = 16 * 1024;
@@ -94,8 +87,7 @@ pub(crate) struct Invoker {
     doing: &'static str,
     wait_max: Duration,
     fetch: Fetch,
-    credentials: SharedCredentialsProvider,
-    region: String,
+    signer: Signer,
     url: Url,
 }
 
@@ -107,20 +99,13 @@ impl Invoker {
         region: &str,
         Errand { function, doing, wait_max }: Errand<'_>,
     ) -> Result<Self, Problem> {
-        let credentials = sdk
-            .credentials_provider()
-            .ok_or_else(|| Problem::internal("reading the function's credentials", "there are none"))?;
-        let endpoint = match sdk.endpoint_url() {
-            Some(url) => url.to_owned(),
-            None => format!("https://lambda.{region}.amazonaws.com"),
-        };
-        let mut url =
-            Url::parse(&endpoint).map_err(|err| Problem::internal("reading Lambda's endpoint", err))?;
+        let signer = Signer::new(sdk, region)?;
+        let mut url = signer.url("lambda")?;
         url.path_segments_mut()
             .map_err(|()| Problem::internal("reading Lambda's endpoint", "it is no base"))?
             .pop_if_empty()
             .extend(["2015-03-31", "functions", function, "invocations"]);
-        Ok(Self { doing, wait_max, fetch, credentials, region: region.to_owned(), url })
+        Ok(Self { doing, wait_max, fetch, signer, url })
     }
 
     /// Sends a payload and reads the reply.
@@ -134,7 +119,8 @@ impl Invoker {
     {
         let doing = self.doing;
         let body = serde_json::to_vec(payload).map_err(|err| Problem::internal(doing, err))?;
-        let request = self.signed(body.into()).await?;
+        let headers = [("content-type", "application/json")];
+        let request = self.signer.post("lambda", &self.url, &headers, body.into()).await?;
         let reply = self
             .fetch
             .send_within(&self.url, request, (REPLY_BYTES_MAX, self.wait_max))
@@ -155,36 +141,5 @@ impl Invoker {
             let warmed = self.fetch.send_within(&self.url, request, (REPLY_BYTES_MAX, self.wait_max)).await;
             tracing::debug!(opened = warmed.is_ok(), "warmed the way to Lambda");
         }
-    }
-
-    async fn signed(&self, body: Bytes) -> Result<Request<Full<Bytes>>, Problem> {
-        let credentials = self
-            .credentials
-            .provide_credentials()
-            .await
-            .map_err(|err| Problem::unavailable("reading the function's credentials", err))?;
-        let identity: Identity = credentials.into();
-        #[expect(clippy::disallowed_methods, reason = "aws-sigv4 takes the system's own type of time")]
-        let now = std::time::SystemTime::now();
-        let params = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&self.region)
-            .name("lambda")
-            .time(now)
-            .settings(SigningSettings::default())
-            .build()
-            .map_err(|err| Problem::internal("signing", err))?
-            .into();
-        let mut request = Request::post(self.url.as_str())
-            .header("content-type", "application/json")
-            .body(Full::new(body.clone()))
-            .map_err(|err| Problem::internal("signing", err))?;
-        let headers = std::iter::once(("content-type", "application/json"));
-        let signable = SignableRequest::new("POST", self.url.as_str(), headers, SignableBody::Bytes(&body))
-            .map_err(|err| Problem::internal("signing", err))?;
-        let (instructions, _signature) =
-            sign(signable, &params).map_err(|err| Problem::internal("signing", err))?.into_parts();
-        instructions.apply_to_request_http1x(&mut request);
-        Ok(request)
     }
 }

@@ -11,38 +11,38 @@ use crate::{
     harness::{Stack, stack},
 };
 
-type Row = HashMap<String, AttributeValue>;
+pub(super) type Row = HashMap<String, AttributeValue>;
 
 /// The one who may write anything in the table, and whose keys somebody has stolen.
-fn thief(stack: &Stack) -> Client {
+pub(super) fn thief(stack: &Stack) -> Client {
     store(stack, credentials(stack, "MoverRole", &[]))
 }
 
-async fn rows(stack: &Stack, own: &Own) -> Vec<Row> {
+pub(super) async fn rows(stack: &Stack, own: &Own) -> Vec<Row> {
     let partition = format!("TENANT#{}#AUDIT#{}", own.id, Clock::System.now().day());
     let query = thief(stack).query().table_name(data_table(stack)).key_condition_expression("pk = :pk");
     let reply = query.expression_attribute_values(":pk", text(&partition)).consistent_read(true).send().await;
     reply.unwrap().items.unwrap_or_default()
 }
 
-async fn verify(stack: &'static Stack, own: &Own) -> Result<Verified, Break> {
+pub(super) async fn verify(stack: &'static Stack, own: &Own) -> Result<Verified, Break> {
     let id = own.id.clone();
     let ask = async move { stack.local.auditor.verify_audit(&id, Clock::System.now()).await };
     on_stack(stack, ask).await.unwrap()
 }
 
-async fn put(stack: &Stack, row: Row) {
+pub(super) async fn put(stack: &Stack, row: Row) {
     thief(stack).put_item().table_name(data_table(stack)).set_item(Some(row)).send().await.unwrap();
 }
 
-async fn remove(stack: &Stack, row: &Row) {
+pub(super) async fn remove(stack: &Stack, row: &Row) {
     let delete = thief(stack).delete_item().table_name(data_table(stack));
     delete.key("pk", row["pk"].clone()).key("sk", row["sk"].clone()).send().await.unwrap();
 }
 
 /// A tenant with four records in one chain, which are given. Other tests keep instances busy, so a call may go to another
 /// instance and chain.
-async fn four(stack: &'static Stack, slug: &str) -> (Own, Vec<Row>) {
+pub(super) async fn four(stack: &'static Stack, slug: &str) -> (Own, Vec<Row>) {
     let own = Own::make(stack, slug, Tier::Business).await;
     loop {
         note(stack, &own, "one more").await;

@@ -4,14 +4,16 @@ use std::{
     collections::{BTreeMap, btree_map::Entry},
     fs, mem,
     path::Path,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use dynoxide::{Database, DynoxideError};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
 
-use self::{guards::Guards, units::Units};
+pub(crate) use self::feed::Record;
+use self::{feed::Feed, guards::Guards, units::Units};
 use super::{
     need::{Malformed, Need},
     reply::Reply,
@@ -20,6 +22,7 @@ use crate::template::Table;
 
 mod expression;
 mod facts;
+mod feed;
 mod guards;
 mod members;
 #[cfg(test)]
@@ -34,6 +37,9 @@ pub struct Dynamo {
     arn_prefix: String,
     units: Units,
     guards: Guards,
+    feed: Arc<Feed>,
+    /// What comes out of the streams, until somebody takes it.
+    records: Mutex<Option<mpsc::UnboundedReceiver<Record>>>,
 }
 
 /// By name.
@@ -55,8 +61,7 @@ struct Shape {
     indexes: BTreeMap<String, String>,
 }
 
-/// Parts of `CreateTable` that mean nothing here. Streams are left out because every write would scan all records of
-/// the stream.
+/// Parts of `CreateTable` that mean nothing here. Streams are made by [`feed`].
 const NOT_HERE: [&str; 6] = [
     "DeletionProtectionEnabled",
     "PointInTimeRecoverySpecification",
@@ -108,8 +113,11 @@ impl Dynamo {
                 unknown.insert(Arc::new(shape));
             }
         }
+        let (feed, records) = Feed::new(tables);
         let tables = Arc::new(RwLock::new(shapes));
-        Ok(Self { database, tables, arn_prefix, units: Units::default(), guards: Guards::default() })
+        let (feed, records) = (Arc::new(feed), Mutex::new(Some(records)));
+        let (units, guards) = (Units::default(), Guards::default());
+        Ok(Self { database, tables, arn_prefix, units, guards, feed, records })
     }
 
     fn shapes(&self) -> RwLockReadGuard<'_, Tables> {
@@ -132,7 +140,8 @@ impl Dynamo {
         }
         let unasked = Units::ask(operation, &mut body);
         let called = operation;
-        let (database, tables) = (self.database.clone(), Arc::clone(&self.tables));
+        let (database, tables, feed) =
+            (self.database.clone(), Arc::clone(&self.tables), Arc::clone(&self.feed));
         let (operation, arn_prefix) = (operation.to_owned(), self.arn_prefix.clone());
         // SQLite blocks its thread; the door's other calls go on.
         #[expect(clippy::disallowed_methods, reason = "the laptop is never frozen, and this is awaited")]
@@ -141,7 +150,7 @@ impl Dynamo {
                 let mut tables = tables.write().unwrap_or_else(PoisonError::into_inner);
                 change_tables(&database, &mut tables, &arn_prefix, &operation, body)
             }
-            _ => dispatch(&database, &operation, body),
+            _ => feed.serve(&database, &operation, body),
         })
         .await;
         let mut reply = served.unwrap_or_else(|_panic| Reply::fault("InternalServerError"));
@@ -164,6 +173,16 @@ impl Dynamo {
             }),
             _ => None,
         }
+    }
+
+    /// What comes out of the streams; nothing the second time.
+    pub(super) fn take_records(&self) -> Option<mpsc::UnboundedReceiver<Record>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Records that have come out since the start.
+    pub(super) fn records(&self) -> u64 {
+        self.feed.taken()
     }
 
     /// Read and write units since the start, by operation.

@@ -8,25 +8,25 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::Value;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 
 use super::{
-    dynamodb::Dynamo,
-    iam::{Decision, Policies, Query},
+    dynamodb::{Dynamo, Record},
+    events::Events,
+    iam::Policies,
     kms::Kms,
     ledger::{Fault, FaultKind, Ledger},
-    need::{Malformed, Need},
+    need::Need,
     reply::Reply,
     secrets::Secrets,
     sessions::{Session, Sessions},
     sigv4::{self, Signed},
     sts::{self, Assumable},
+    wire::{json, operation, response},
 };
 use crate::template::Stack;
 
-mod form;
-
-use form::{json, operation, response};
+mod allow;
 
 /// Bytes of a request: more than any of the services takes.
 const BODY_BYTES_MAX: usize = 20 * 1024 * 1024;
@@ -59,6 +59,7 @@ struct Door {
     dynamo: Dynamo,
     kms: Kms,
     secrets: Secrets,
+    events: Events,
     functions: BTreeMap<String, String>,
     invoke: Invoke,
     ledger: Ledger,
@@ -98,6 +99,7 @@ impl Aws {
             dynamo: Dynamo::open(&stack.tables, data)?,
             kms: Kms::open(&stack.keys, account, region, data).await?,
             secrets: Secrets::open(&stack.secrets, account, region, data).await?,
+            events: Events::new(account, region),
             functions: stack
                 .functions
                 .iter()
@@ -133,6 +135,22 @@ impl Aws {
     #[must_use]
     pub fn units(&self) -> BTreeMap<String, f64> {
         self.door.dynamo.units()
+    }
+
+    /// What comes out of the tables' streams; nothing the second time.
+    pub(crate) fn take_records(&self) -> Option<mpsc::UnboundedReceiver<Record>> {
+        self.door.dynamo.take_records()
+    }
+
+    /// Records of streams since the start.
+    pub(crate) fn records(&self) -> u64 {
+        self.door.dynamo.records()
+    }
+
+    /// Events that were put on the default bus since the start.
+    #[must_use]
+    pub fn events(&self) -> Vec<Value> {
+        self.door.events.kept()
     }
 
     /// What IAM refused since the start: `role action resource`.
@@ -282,7 +300,7 @@ impl Door {
                 }
             }),
             "lambda" => self.lambda(head, session, body).await,
-            service @ ("dynamodb" | "kms" | "secretsmanager") => {
+            service @ ("dynamodb" | "kms" | "secretsmanager" | "events") => {
                 Outcome::Json(self.json_service(service, operation, session, &body).await)
             }
             _ => Outcome::Json(Reply::refused("UnknownOperationException", "there is no such service here")),
@@ -296,6 +314,7 @@ impl Door {
         let needs = match service {
             "dynamodb" => self.dynamo.needs(operation, &body),
             "kms" => self.kms.needs(operation, &body),
+            "events" => self.events.needs(operation, &body),
             _ => self.secrets.needs(operation, &body),
         };
         if let Err(message) = self.allow(session, needs) {
@@ -304,6 +323,7 @@ impl Door {
         match service {
             "dynamodb" => self.dynamo.serve(operation, body).await,
             "kms" => self.kms.serve(operation, body).await,
+            "events" => self.events.serve(operation, &body),
             _ => self.secrets.serve(operation, body).await,
         }
     }
@@ -353,43 +373,5 @@ impl Door {
                 Outcome::Json(Reply::fault("ServiceException"))
             }
         }
-    }
-
-    /// Every need must be allowed by the role, by the session policy if there is one, and by a KMS key's own policy.
-    fn allow(&self, session: &Session, needs: Result<Vec<Need>, Malformed>) -> Result<(), String> {
-        let needs = needs.map_err(|Malformed(why)| {
-            tracing::warn!(why, "a call is not understood, so it is denied");
-            self.deny(session, "?", &why);
-            format!("the request is not understood: {why}")
-        })?;
-        let role = self.roles.get(&session.role_arn).ok_or("the role is gone")?;
-        for Need { action, resource, mut context } in needs {
-            context.one("aws:PrincipalArn", &*session.role_arn);
-            for (key, value) in &session.tags {
-                context.one(&format!("aws:PrincipalTag/{key}"), &**value);
-            }
-            let query = Query { action: &action, resource: &resource, principal: None, context: &context };
-            let named = Query { principal: Some(&session.role_arn), ..query };
-            let allows = |policies: &Policies| policies.decide(&query) == Decision::Allow;
-            let admits = |policies: &Policies| policies.decide(&named) == Decision::Allow;
-            // A key that is still to be made has no policy to ask.
-            let key = !action.starts_with("kms:")
-                || resource == "*"
-                || self.kms.known(&resource).is_some_and(|key| admits(&key.policy));
-            if !(key && allows(&role.policies) && session.policy.as_ref().is_none_or(allows)) {
-                self.deny(session, &action, &resource);
-                return Err(format!(
-                    "{} is not authorized to perform {action} on {resource}",
-                    session.role_arn
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn deny(&self, session: &Session, action: &str, resource: &str) {
-        let line = format!("{} {action} {resource}", session.role_arn);
-        tracing::warn!(role = session.role_arn, action, resource, "denied by IAM");
-        self.ledger.note_denial(line);
     }
 }

@@ -44,6 +44,7 @@ pub(crate) fn stack(functions: Vec<Function>) -> Stack {
         roles: Vec::new(),
         tables: Vec::new(),
         keys: Vec::new(),
+        mappings: Vec::new(),
         secrets: Vec::new(),
     }
 }

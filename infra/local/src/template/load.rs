@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Api, Authorizer, Function, Key, Role, Secret, Stack, Table, TemplateError,
+    Api, Authorizer, Function, Key, Mapping, Role, Secret, Stack, Table, TemplateError,
     document::{Document, Resource},
     http_api::HttpParts,
     place::Place,
@@ -23,7 +23,7 @@ const ROOT_TEMPLATE: &str = "template.yaml";
 const NESTING_MAX: usize = 3;
 
 /// The types that give nobody a right on the laptop and carry no route there. Any other that is not read is an error.
-const NOT_ON_THE_LAPTOP: [&str; 12] = [
+const NOT_ON_THE_LAPTOP: [&str; 13] = [
     "AWS::ApiGateway::Account",
     "AWS::ApiGateway::BasePathMapping",
     "AWS::ApiGateway::DomainName",
@@ -36,6 +36,7 @@ const NOT_ON_THE_LAPTOP: [&str; 12] = [
     "AWS::Logs::MetricFilter",
     "AWS::Logs::QueryDefinition",
     "AWS::Route53::RecordSet",
+    "AWS::SQS::Queue",
 ];
 
 impl Stack {
@@ -154,6 +155,7 @@ struct Parts {
     tables: Vec<Table>,
     keys: Vec<Key>,
     secrets: Vec<Secret>,
+    mappings: Vec<Mapping>,
     rest: Vec<Api>,
     http: HttpParts,
 }
@@ -167,6 +169,7 @@ impl Parts {
             "AWS::DynamoDB::Table" => self.tables.push(placed.table()?),
             "AWS::KMS::Key" => self.keys.push(placed.key()?),
             "AWS::SecretsManager::Secret" => self.secrets.push(placed.secret()?),
+            "AWS::Lambda::EventSourceMapping" => self.mappings.push(placed.mapping()?),
             "AWS::Serverless::Api" => self.rest.push(rest_api::read(placed)?),
             kind if is_nested(placed.resource) || NOT_ON_THE_LAPTOP.contains(&kind) => {}
             kind => {
@@ -221,6 +224,7 @@ impl Parts {
             tables: self.tables,
             keys: self.keys,
             secrets: self.secrets,
+            mappings: self.mappings,
         })
     }
 }

@@ -23,7 +23,8 @@ pub(super) fn reference(
         "AWS::Serverless::Function"
         | "AWS::IAM::Role"
         | "AWS::ApiGatewayV2::Authorizer"
-        | "AWS::ApiGatewayV2::Integration" => id.to_owned(),
+        | "AWS::ApiGatewayV2::Integration"
+        | "AWS::SQS::Queue" => id.to_owned(),
         "AWS::DynamoDB::Table" => property(scope, resource, "TableName")?,
         "AWS::Logs::LogGroup" => property(scope, resource, "LogGroupName")?,
         "AWS::KMS::Key" => uuid(id),
@@ -50,6 +51,11 @@ pub(super) fn attribute(
         ("AWS::Serverless::Function", "Arn") => arn(format!("lambda:{region}:{account}:function:{name}")),
         ("AWS::IAM::Role", "Arn") => arn(format!("iam::{account}:role/{name}")),
         ("AWS::DynamoDB::Table", "Arn") => arn(format!("dynamodb:{region}:{account}:table/{name}")),
+        ("AWS::DynamoDB::Table", "StreamArn") => {
+            arn(format!("dynamodb:{region}:{account}:table/{name}/stream/local"))
+        }
+        ("AWS::SQS::Queue", "Arn") => arn(format!("sqs:{region}:{account}:{name}")),
+        ("AWS::SQS::Queue", "QueueName") => name,
         ("AWS::KMS::Key", "Arn") => arn(format!("kms:{region}:{account}:key/{name}")),
         ("AWS::Logs::LogGroup", "Arn") => arn(format!("logs:{region}:{account}:log-group:{name}:*")),
         ("AWS::SecretsManager::Secret", "Id") => name,

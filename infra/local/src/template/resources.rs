@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Function, Key, Role, Secret, Table, TemplateError, document::Resource, fields::Fields, physical,
+    Function, Key, Mapping, Role, Secret, Table, TemplateError, document::Resource, fields::Fields, physical,
     place::Place, scope::Scope,
 };
 
@@ -170,6 +170,48 @@ impl Placed<'_> {
             arn: self.arn()?,
             create: Value::Object(create),
             ttl_attribute: if ttl.is_true("Enabled") { Some(ttl.text("AttributeName")?) } else { None },
+        })
+    }
+
+    /// An `AWS::Lambda::EventSourceMapping` of a table's stream. How long it tries again, and what becomes of what fails,
+    /// is not the template's to say on the laptop.
+    ///
+    /// # Errors
+    /// A property that is not understood, or a pattern that is none of JSON.
+    pub(super) fn mapping(&self) -> Result<Mapping, TemplateError> {
+        let read = [
+            "FunctionName",
+            "EventSourceArn",
+            "StartingPosition",
+            "BatchSize",
+            "FilterCriteria",
+            "FunctionResponseTypes",
+        ];
+        let ignored = [
+            "BisectBatchOnFunctionError",
+            "DestinationConfig",
+            "MaximumBatchingWindowInSeconds",
+            "MaximumRecordAgeInSeconds",
+        ];
+        let fields = self.fields(&read, &ignored)?;
+        fields.only("StartingPosition", "TRIM_HORIZON")?;
+        if fields.texts("FunctionResponseTypes")? != ["ReportBatchItemFailures"] {
+            let place = fields.place.at("FunctionResponseTypes");
+            return Err(place.error("the laptop knows ReportBatchItemFailures alone"));
+        }
+        let filters = fields.inner("FilterCriteria", &["Filters"])?;
+        let mut patterns = Vec::new();
+        for (at, filter) in filters.value("Filters").as_array().into_iter().flatten().enumerate() {
+            let place = filters.place.at("Filters").at(at);
+            let filter = Fields::new(filter.clone(), place, &["Pattern"])?;
+            let pattern = serde_json::from_str(&filter.text("Pattern")?);
+            patterns.push(pattern.map_err(|err| filter.place.error(err.to_string()))?);
+        }
+        Ok(Mapping {
+            function: fields.text("FunctionName")?,
+            stream_arn: fields.text("EventSourceArn")?,
+            batch_records_max: fields.number("BatchSize", 100)?,
+            patterns,
         })
     }
 

@@ -27,6 +27,24 @@ impl Head {
     }
 }
 
+/// A record's place in its chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Linked {
+    pub(crate) writer: String,
+    pub(crate) seq: u64,
+    pub(crate) previous: String,
+    pub(crate) hash: String,
+}
+
+impl Linked {
+    /// The place of a record that is whole.
+    pub(crate) fn read(record: &Item) -> Option<Self> {
+        let (writer, seq) = (get(record, "writer")?, number(record, "seq")?);
+        let (previous, hash) = (get(record, "prev")?, get(record, HASH)?);
+        is_whole(record).then_some(Self { writer, seq, previous, hash })
+    }
+}
+
 /// A day that is in order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Verified {

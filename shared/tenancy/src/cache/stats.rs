@@ -1,8 +1,6 @@
 //! What the cache did for a tenant, and how its operator sees that.
 
-use serde_json::json;
-
-use crate::{clock::Moment, tenant::TenantId};
+use crate::{clock::Moment, metric, tenant::TenantId};
 
 /// The statistics of one tenant in one instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,33 +28,15 @@ impl Stats {
         }
     }
 
-    /// A line of CloudWatch's embedded metric format. The tenant is a property, by which a query of the log can group and
-    /// sum over instances, and not a dimension, each value of which would be five metrics to pay for.
+    /// A line of these statistics.
     pub(super) fn line(&self, namespace: &str, tenant: &TenantId, now: Moment) -> String {
-        let metric = |name, unit| json!({ "Name": name, "Unit": unit });
-        json!({
-            "_aws": {
-                "Timestamp": now.micros().div_euclid(1_000),
-                "CloudWatchMetrics": [{
-                    "Namespace": namespace,
-                    "Dimensions": [[]],
-                    "Metrics": [
-                        metric("CacheEntries", "Count"),
-                        metric("CacheBytes", "Bytes"),
-                        metric("CacheHits", "Count"),
-                        metric("CacheMisses", "Count"),
-                        metric("CacheEvictions", "Count"),
-                    ],
-                }],
-            },
-            "message": "the cache of a tenant",
-            "tenant": { "id": tenant.as_str() },
-            "CacheEntries": self.entries,
-            "CacheBytes": self.bytes,
-            "CacheHits": self.hits,
-            "CacheMisses": self.misses,
-            "CacheEvictions": self.evictions,
-        })
-        .to_string()
+        let metrics = [
+            ("CacheEntries", "Count", self.entries),
+            ("CacheBytes", "Bytes", self.bytes),
+            ("CacheHits", "Count", self.hits),
+            ("CacheMisses", "Count", self.misses),
+            ("CacheEvictions", "Count", self.evictions),
+        ];
+        metric::line((namespace, "the cache of a tenant"), Some(tenant), None, now, &metrics)
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 
 mod served;
+mod streams;
 
 const TABLE: &str = "arn:aws:dynamodb:eu-central-1:123456789012:table/data";
 

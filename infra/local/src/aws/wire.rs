@@ -1,10 +1,10 @@
-//! The forms of requests and replies of AWS's services.
+//! What a call is for, by its service's own protocol, and how it is answered.
 
 use bytes::Bytes;
 use http::{Response, StatusCode, request::Parts};
 use http_body_util::Full;
 
-use crate::aws::reply::Reply;
+use super::reply::Reply;
 
 /// The operation: of the target header, of the form, or Lambda's one.
 pub(super) fn operation(head: &Parts, service: &str, body: &[u8]) -> String {
@@ -12,6 +12,7 @@ pub(super) fn operation(head: &Parts, service: &str, body: &[u8]) -> String {
         "dynamodb" => "DynamoDB_20120810.",
         "kms" => "TrentService.",
         "secretsmanager" => "secretsmanager.",
+        "events" => "AWSEvents.",
         "lambda" => return "Invoke".to_owned(),
         _ => {
             let action = url::form_urlencoded::parse(body).find(|(name, _)| name == "Action");
@@ -22,10 +23,12 @@ pub(super) fn operation(head: &Parts, service: &str, body: &[u8]) -> String {
     target.strip_prefix(prefix).unwrap_or_default().to_owned()
 }
 
+/// A reply of a JSON service.
 pub(super) fn json(reply: &Reply) -> Response<Full<Bytes>> {
     response(reply.status, "application/x-amz-json-1.0", reply.body.to_string())
 }
 
+/// A reply.
 pub(super) fn response(
     status: u16,
     content_type: &'static str,

@@ -1,0 +1,21 @@
+//! What follows a write and is no part of it: the stream of the data table. The kernel's `meter` has what is done.
+
+use insula_gateway::{Error, Meta, serve_json, telemetry};
+use insula_tenancy::{Config, Meter, StreamEvent, StreamReply, start_meter};
+
+/// Starts the function and serves until Lambda ends it.
+///
+/// # Errors
+/// A setting that is wrong.
+pub async fn serve() -> Result<(), Error> {
+    let config = Config::from_env()?;
+    telemetry::start(config.log_level());
+    let meter = start_meter(config).await?;
+    serve_json(|event: StreamEvent, _meta: Meta| answer(&meter, event)).await
+}
+
+async fn answer(meter: &Meter, event: StreamEvent) -> StreamReply {
+    let (reply, metrics) = meter.take(event).await;
+    telemetry::record_metrics(&metrics);
+    reply
+}

@@ -1,0 +1,5 @@
+//! The binary of `meter`.
+
+fn main() -> Result<(), insula_gateway::Error> {
+    insula_gateway::run(meter::serve())
+}
