@@ -13,6 +13,7 @@ pub(crate) use self::{
 };
 
 mod many;
+mod moving;
 mod single;
 
 /// A word that no other turn of this process has.

@@ -145,11 +145,12 @@ async fn whatever_goes_wrong_at_random_the_books_are_right() {
     for seed in rounds(7, 2) {
         let mut dice = Dice(seed);
         let guest = houses.guest(100_000).await;
-        let mut asks = Vec::new();
+        let (mut asks, mut more_items) = (Vec::new(), Vec::new());
         for n in 0..30 {
             let operation = MIXED[usize::try_from(dice.below(10)).unwrap()];
             let (_, ask) = operation.prepare(&houses.0[0], &guest, n).await;
             asks.push((ask.keyed(&unique()), dice.below(u64::MAX)));
+            more_items.push(operation.more_items());
         }
         let before = Books::read(&houses.0[0], &guest.own).await.unwrap();
         tokio::time::pause();
@@ -159,6 +160,9 @@ async fn whatever_goes_wrong_at_random_the_books_are_right() {
         .await;
         tokio::time::resume();
         let told = said.iter().filter(|(said, _)| said.is_done()).count();
+        let made =
+            said.iter().zip(&more_items).filter(|((said, _), _)| said.is_done()).map(|(_, more)| *more);
+        let items = before.items().strict_add_signed(made.sum());
         for late in [false, true] {
             if late {
                 // What was sent and given up arrives when everything is over.
@@ -170,6 +174,7 @@ async fn whatever_goes_wrong_at_random_the_books_are_right() {
             let books = read.unwrap_or_else(|wrong| panic!("seed {seed}: {wrong}"));
             let done = books.done() - before.done();
             assert_eq!(done, u64::try_from(told).unwrap(), "seed {seed}, late {late}: done and told");
+            assert_eq!(books.items(), items, "seed {seed}, late {late}: kept and told");
         }
     }
 }

@@ -77,6 +77,15 @@ impl Operation {
         if self == Self::Batch { 2 } else { 1 }
     }
 
+    /// How many items more there are when it is done, in one transaction.
+    pub(crate) fn more_items(self) -> isize {
+        match self {
+            Self::ToolCreate | Self::Create => 1,
+            Self::Delete => -1,
+            _ => 0,
+        }
+    }
+
     /// Whether it changes what is kept.
     pub(crate) fn writes(self) -> bool {
         self != Self::ToolRead

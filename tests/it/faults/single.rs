@@ -86,10 +86,10 @@ impl Turn {
 
 /// Of so many turns one is taken, so that each operation meets each kind and each call meets some; all are taken where
 /// `FAULTS_WHOLE` is set.
-const THINNED: usize = 6;
+const THINNED: usize = 4;
 
 #[expect(clippy::disallowed_methods, reason = "whoever wants all turns says it to these tests alone")]
-fn is_whole() -> bool {
+pub(crate) fn is_whole() -> bool {
     std::env::var_os("FAULTS_WHOLE").is_some()
 }
 
