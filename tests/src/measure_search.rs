@@ -24,9 +24,11 @@ use serde_json::{Value, json};
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// Sizes at which searches are measured.
-const SIZES: [u64; 3] = [10, 1_000, 10_000];
+const SIZES: [u64; 3] = [100, 1_000, 10_000];
 /// Writes that nobody can find, to compare with.
 const HIDDEN: u64 = 200;
+/// Notes of each size that are ended again.
+const ENDED: u64 = 20;
 /// Operations that only read.
 const READS: [&str; 3] = ["GetItem", "BatchGetItem", "Query"];
 /// Different words of the texts. The first of them is in nearly every text, as in a language.
@@ -69,6 +71,7 @@ async fn main() -> Result<(), Failure> {
             let found = tenant.search(&query).await?;
             writeln!(out, "  {kind}, {} found: {}", found.len(), before.to(&tenant.so_far(), 1))?;
         }
+        tenant.end_some(&mut out, size).await?;
         let before = tenant.so_far();
         tenant.call("get_profile", json!({})).await?;
         writeln!(out, "  a call that reads nothing: {}", before.to(&tenant.so_far(), 1))?;
@@ -154,9 +157,30 @@ impl<'l> Tenant<'l> {
         SoFar { units: self.local.aws.units(), calls: self.local.aws.calls() }
     }
 
-    async fn write(&self, (title, text): &(String, String), hidden: bool) -> Result<(), Failure> {
+    /// Writes a page; its id.
+    async fn write(&self, (title, text): &(String, String), hidden: bool) -> Result<Value, Failure> {
         let page = json!({ "title": title, "text": text, "hidden": hidden });
-        self.call("test_pages_write", json!({ "writes": [{ "page": page }] })).await.map(drop)
+        let written = self.call("test_pages_write", json!({ "writes": [{ "page": page }] })).await?;
+        Ok(written.pointer("/ids/0").ok_or("no id")?.clone())
+    }
+
+    /// Makes pages more, ends them, and looks for each at once.
+    async fn end_some(&self, out: &mut impl Write, size: u64) -> Result<(), Failure> {
+        let mut ids = Vec::new();
+        for number in 0..ENDED {
+            let word = format!("ended{size}n{number}");
+            ids.push((self.write(&(word.clone(), word.clone()), false).await?, word));
+        }
+        let before = self.so_far();
+        for (id, _) in &ids {
+            self.call("test_pages_write", json!({ "writes": [{ "id": id }] })).await?;
+        }
+        writeln!(out, "  the end of a short one: {}", before.to(&self.so_far(), ENDED))?;
+        let mut found = 0_usize;
+        for (_, word) in &ids {
+            found = found.saturating_add(self.search(word).await?.len());
+        }
+        Ok(writeln!(out, "  still found by the next call: {found}")?)
     }
 
     /// The titles that are found.
