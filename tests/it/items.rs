@@ -323,7 +323,14 @@ async fn an_item_is_deleted_by_a_tool_only_after_its_user_has_confirmed_that_ver
     // The state is good for this very call alone.
     let other = json!({ "collection": "notes", "id": rest.create("notes", note("two")).await });
     let yes = |state: &Value| answer(json!({ "delete": true }), state);
+    let forged = || {
+        let own = rest.own.id.to_string();
+        let details = rest.stack.local.aws.events().into_iter().map(|event| event["Detail"].to_string());
+        details.filter(|detail| detail.contains("forged_state") && detail.contains(&own)).count()
+    };
+    assert_eq!(forged(), 0);
     assert_eq!(tool(&rest, "items_delete", &other, (&can, &yes(state))).await, Value::Null);
+    assert_eq!(forged(), 1, "the operator is told");
     let unasked = json!({ "inputResponses": { "confirm_delete": { "action": "accept", "content": { "delete": true } } } });
     let unasked = tool(&rest, "items_delete", &which, (&can, &unasked)).await;
     assert_eq!(unasked["resultType"], "input_required", "an answer without its question asks again");

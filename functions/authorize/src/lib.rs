@@ -27,7 +27,10 @@ pub async fn decide(resolver: &Resolver, request: AuthorizerRequest) -> Verdict 
             ]);
             Verdict::Allow { context, principal: tenant.id().to_string() }
         }
-        Err(problem) => deny(&problem, request.bearer_denial),
+        Err(problem) => {
+            telemetry::record_attempt(resolver, &problem, None).await;
+            deny(&problem, request.bearer_denial)
+        }
     }
 }
 

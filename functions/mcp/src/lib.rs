@@ -6,8 +6,8 @@ use http::{Method, StatusCode};
 use insula_gateway::{Error, Reply, Request, for_tenant, rest::RoleOf, telemetry};
 use insula_mcp::{Builder, Call, Implementation, Outcome as Ended, OutcomeKind, Server, Step};
 use insula_tenancy::{
-    Config, ConfigError, Effect, Entrance, Keep, Operation, Outcome, PRODUCT, Problem, Resolver, Resource,
-    Tenant, TenantScope, start_entrance,
+    Attempt, Config, ConfigError, Effect, Entrance, Keep, Operation, Outcome, PRODUCT, Problem, Resolver,
+    Resource, Tenant, TenantScope, start_entrance,
 };
 use insula_tools::ToolError;
 
@@ -96,9 +96,11 @@ impl Mcp {
                 Err(problem) => Reply::problem(&problem),
             },
             Step::Call(mut call) => {
+                let own = tenant.id().clone();
                 let outcome = self.call(request, tenant, &mut call).await;
                 if let Err(err) = &outcome {
                     telemetry::record_problem(err.problem());
+                    telemetry::record_attempt(&self.resolver, err.problem(), Some(&own)).await;
                 }
                 http_reply(call.reply(outcome))
             }
@@ -111,6 +113,7 @@ impl Mcp {
         tenant: Tenant,
         call: &mut Call<'_, TenantScope, ToolError>,
     ) -> Result<Ended, ToolError> {
+        let own = tenant.id().clone();
         let granted =
             tenant.demand_scopes(call.scopes()).and_then(|()| self.demand_role(&tenant, call.name()));
         let (scope, admission) = self.entrance.enter(tenant, operation(request, call)?).await?;
@@ -124,9 +127,16 @@ impl Mcp {
             (false, true) => Effect::Read,
             (false, false) => Effect::Write,
         };
-        let seal = Seal(admission.state_seal());
+        let seal = Seal::new(admission.state_seal());
         let work = async |scope| call.run(scope, &seal).await;
-        admission.settle(scope, effect, work, Keep { outcome, restore: Ended::from_stored }).await
+        let ended =
+            admission.settle(scope, effect, work, Keep { outcome, restore: Ended::from_stored }).await;
+        if seal.met_forgery()
+            && let Some(lines) = self.resolver.report_attempt(Attempt::ForgedState, &own).await
+        {
+            telemetry::record_metrics(&lines);
+        }
+        ended
     }
 }
 

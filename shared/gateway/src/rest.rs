@@ -73,9 +73,13 @@ impl Rest {
             Found::OtherMethods(allow) => return method_not_allowed(&allow),
             Found::Nothing => return Reply::problem(&Problem::NotFound { kind: "resource" }),
         };
+        let own = tenant.id().clone();
         match self.run(request, tenant, found).await {
             Ok(answer) => answer.reply(request.evidence.path_tenant.as_deref()),
-            Err(problem) => Reply::problem(&problem),
+            Err(problem) => {
+                telemetry::record_attempt(&self.resolver, &problem, Some(&own)).await;
+                Reply::problem(&problem)
+            }
         }
     }
 

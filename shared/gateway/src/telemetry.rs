@@ -7,7 +7,7 @@ use std::{
     iter, panic,
 };
 
-use insula_tenancy::{Entrance, Problem};
+use insula_tenancy::{Entrance, Problem, Resolver, TenantId};
 use tracing::{Span, error, field::display, info, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -42,12 +42,21 @@ pub fn record_problem(problem: &Problem) {
         Problem::Unauthenticated(refusal) => {
             info!(problem.code = problem.code(), denial = refusal.denial.code(), "refused");
         }
-        Problem::Unavailable { doing, .. } | Problem::Internal { doing, .. } => {
+        Problem::Unavailable { doing, .. }
+        | Problem::Denied { doing, .. }
+        | Problem::Internal { doing, .. } => {
             let causes = iter::successors(problem.source(), |&cause| cause.source());
             let causes: Vec<String> = causes.map(ToString::to_string).collect();
             error!(problem.code = problem.code(), doing, cause = causes.join(": "), "failed");
         }
         _ => info!(problem.code = problem.code(), "refused"),
+    }
+}
+
+/// Tells the operator of an attempt to cross, where a problem is one. `own` is the caller's tenant, where it is known.
+pub async fn record_attempt(resolver: &Resolver, problem: &Problem, own: Option<&TenantId>) {
+    if let Some(lines) = resolver.report(problem, own).await {
+        record_metrics(&lines);
     }
 }
 

@@ -12,7 +12,10 @@ pub async fn for_tenant<Fut: Future<Output = Reply>>(
 ) -> Reply {
     let tenant = match resolver.resolve(Position::Behind, &request.evidence).await {
         Ok(tenant) => tenant,
-        Err(problem) => return Reply::problem(&problem),
+        Err(problem) => {
+            telemetry::record_attempt(resolver, &problem, None).await;
+            return Reply::problem(&problem);
+        }
     };
     telemetry::record_tenant(tenant.id());
     let origins = tenant.origins().to_vec();

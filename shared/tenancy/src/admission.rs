@@ -25,7 +25,7 @@ mod trail;
 mod transaction;
 
 use quota::{Growth, Stock};
-pub use state::StateSeal;
+pub use state::{Opened, StateSeal};
 use transaction::{Cancelled, Transaction, Window};
 
 /// How long a client may repeat a call under its key.

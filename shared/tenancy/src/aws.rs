@@ -126,7 +126,17 @@ where
         SdkError::ServiceError(service) => service.err().meta().to_string(),
         other => DisplayErrorContext(other).to_string(),
     });
-    if passes { Problem::unavailable(doing, cause) } else { Problem::internal(doing, cause) }
+    let is_denied = matches!(&err, SdkError::ServiceError(service) if is_denied(service.err().code()));
+    match (is_denied, passes) {
+        (true, _) => Problem::Denied { doing, source: Some(cause.into()) },
+        (false, true) => Problem::unavailable(doing, cause),
+        (false, false) => Problem::internal(doing, cause),
+    }
+}
+
+/// DynamoDB, KMS and Secrets Manager say it one way, STS another.
+fn is_denied(code: Option<&str>) -> bool {
+    matches!(code, Some("AccessDeniedException" | "AccessDenied"))
 }
 
 fn passes_by_itself(code: Option<&str>) -> bool {

@@ -8,12 +8,14 @@ use std::{
 use crate::{
     Config, Feature, Plan, Problem, Settings,
     admission::{Admission, Operation},
+    alarm::Alarms,
     audit::Chains,
     aws::{Access, Aws, read_item},
     cache::Cache,
     clock::Clock,
     crypto::Sealer,
     egress::Egress,
+    events::Events,
     fetch::{self, Fetch},
     invoke::{Errand, Invoker},
     key::Shelf,
@@ -164,7 +166,10 @@ fn resolver(config: Config, aws: &Aws, freshness: Freshness) -> Result<Resolver,
     let table = setting(&config, "REGISTRY_TABLE")?.to_owned();
     let registry = Registry::new(aws_sdk_dynamodb::Client::new(&aws.sdk), table, freshness);
     let fetch = Fetch::new(&config);
-    Ok(Resolver::new(config, registry, fetch, Clock::System))
+    let events = Events::new(fetch.clone(), &aws.sdk, &config.region)?;
+    let namespace = config.metrics_namespace().map(str::to_owned);
+    let alarms = Arc::new(Alarms::new(events, Clock::System, namespace));
+    Ok(Resolver::new(config, registry, fetch, Clock::System, alarms))
 }
 
 pub(crate) fn setting<'c>(config: &'c Config, name: &'static str) -> Result<&'c str, Problem> {

@@ -4,6 +4,7 @@
 //! [`TenantScope`]. Whoever holds a scope can name one tenant's data and nobody else's.
 
 mod admission;
+mod alarm;
 mod audit;
 mod aws;
 mod cache;
@@ -49,7 +50,8 @@ mod token;
 mod vault;
 mod vend;
 
-pub use admission::{Admission, Committed, Operation, Outcome, StateSeal};
+pub use admission::{Admission, Committed, Opened, Operation, Outcome, StateSeal};
+pub use alarm::{Attempt, Crossing};
 pub use audit::{
     AUDIT_PAGE_MAX, AuditPage, AuditQuery, AuditRecord, Break, Decision, Head, Resource, Verified, Who, Wrong,
 };

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, sync::Arc};
 
-use crate::{Feature, Moment, Tier, settings::Fault};
+use crate::{Feature, Moment, Tier, alarm::Crossing, settings::Fault};
 
 /// Why a request ended without its result. [`Display`](fmt::Display) is for the caller; `source()` is for the log.
 #[derive(Debug)]
@@ -80,6 +80,18 @@ pub enum Problem {
         /// The cause, for the log.
         source: Option<Cause>,
     },
+    /// AWS refused what our own code asked for. To the caller it is a fault of ours.
+    Denied {
+        /// What was being done.
+        doing: &'static str,
+        /// The cause, for the log.
+        source: Option<Cause>,
+    },
+    /// A seal that does not open: altered, or of another listing or tenant. Which one is not said.
+    Forged {
+        /// What it was to be, with the words for the caller.
+        what: &'static str,
+    },
     /// A fault of ours.
     Internal {
         /// What was being done.
@@ -99,6 +111,8 @@ pub struct Unauthenticated {
     pub denial: Denial,
     /// The document that says where to get a token (RFC 9728), if the address has one.
     pub resource_metadata: Option<String>,
+    /// Whose token it was, where it is good at another tenant's address. For the operator alone.
+    pub crossing: Option<Box<Crossing>>,
 }
 
 /// A quota that is used up.
@@ -203,7 +217,7 @@ impl Problem {
     /// A refusal for want of a valid token.
     #[must_use]
     pub fn unauthenticated(denial: Denial, resource_metadata: Option<String>) -> Self {
-        Self::Unauthenticated(Box::new(Unauthenticated { denial, resource_metadata }))
+        Self::Unauthenticated(Box::new(Unauthenticated { denial, resource_metadata, crossing: None }))
     }
 
     /// A fault of ours, with what was being done and its cause.
@@ -235,6 +249,8 @@ impl Problem {
             Self::Moving => Self::Moving,
             Self::Outside { detail } => Self::Outside { detail: detail.clone() },
             &Self::Unavailable { doing, .. } => Self::unavailable(doing, shared),
+            &Self::Denied { doing, .. } => Self::Denied { doing, source: Some(shared.into()) },
+            &Self::Forged { what } => Self::Forged { what },
             &Self::Internal { doing, .. } => Self::internal(doing, shared),
         }
     }
@@ -249,7 +265,7 @@ impl Problem {
             Self::Forbidden { .. } => "forbidden",
             Self::FeatureOff { .. } => "feature_off",
             Self::NotFound { .. } => "not_found",
-            Self::Invalid { .. } | Self::Faulty { .. } => "invalid",
+            Self::Invalid { .. } | Self::Faulty { .. } | Self::Forged { .. } => "invalid",
             Self::VersionRequired => "version_required",
             Self::TooLarge { .. } => "too_large",
             Self::Conflict { .. } => "conflict",
@@ -258,7 +274,7 @@ impl Problem {
             Self::Moving => "moving",
             Self::Outside { .. } => "outside",
             Self::Unavailable { .. } => "unavailable",
-            Self::Internal { .. } => "internal",
+            Self::Denied { .. } | Self::Internal { .. } => "internal",
         }
     }
 
@@ -272,7 +288,7 @@ impl Problem {
             | Self::Forbidden { .. }
             | Self::FeatureOff { .. } => 403,
             Self::NotFound { .. } => 404,
-            Self::Invalid { .. } | Self::Faulty { .. } => 400,
+            Self::Invalid { .. } | Self::Faulty { .. } | Self::Forged { .. } => 400,
             Self::VersionRequired => 428,
             Self::TooLarge { .. } => 413,
             Self::Conflict { .. } => 409,
@@ -280,7 +296,7 @@ impl Problem {
             Self::QuotaReached(_) => 429,
             Self::Outside { .. } => 502,
             Self::Moving | Self::Unavailable { .. } => 503,
-            Self::Internal { .. } => 500,
+            Self::Denied { .. } | Self::Internal { .. } => 500,
         }
     }
 
@@ -337,7 +353,8 @@ impl fmt::Display for Problem {
                 "this workspace is being moved, and can only be read until that is done; try again in some minutes",
             ),
             Self::Unavailable { .. } => f.write_str("temporarily unavailable; try again"),
-            Self::Internal { .. } => f.write_str("internal error"),
+            Self::Denied { .. } | Self::Internal { .. } => f.write_str("internal error"),
+            Self::Forged { what } => f.write_str(what),
         }
     }
 }
@@ -361,7 +378,9 @@ impl fmt::Display for Quota {
 impl Error for Problem {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Unavailable { source, .. } | Self::Internal { source, .. } => {
+            Self::Unavailable { source, .. }
+            | Self::Denied { source, .. }
+            | Self::Internal { source, .. } => {
                 source.as_ref().map(|cause| &**cause as &(dyn Error + 'static))
             }
             _ => None,

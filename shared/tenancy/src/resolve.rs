@@ -1,8 +1,11 @@
 //! Who the tenant is: all evidence that is present must agree, all that this edge brings must be present, and
 //! nothing else counts.
 
+use std::sync::Arc;
+
 use crate::{
-    Config, Denial, EventKind, Evidence, Problem,
+    Attempt, Config, Crossing, Denial, EventKind, Evidence, Problem, Unauthenticated,
+    alarm::Alarms,
     clock::Clock,
     config::{BaseDomain, Edge},
     fetch::{Fetch, may_fetch},
@@ -20,6 +23,7 @@ pub struct Resolver {
     pub(crate) registry: Registry,
     keys: Keys,
     clock: Clock,
+    alarms: Arc<Alarms>,
 }
 
 /// Where in the way of a request the resolver stands, which says what evidence there can be.
@@ -47,6 +51,7 @@ pub struct ResourceMetadata {
 /// The end of a proof: a refusal that the caller is told nothing about, or a problem of ours.
 enum End {
     Denied(Denial),
+    Crossed(Denial, Crossing),
     Problem(Problem),
 }
 
@@ -63,8 +68,25 @@ impl From<Problem> for End {
 }
 
 impl Resolver {
-    pub(crate) fn new(config: Config, registry: Registry, fetch: Fetch, clock: Clock) -> Self {
-        Self { config, registry, keys: Keys::new(fetch, clock.clone()), clock }
+    pub(crate) fn new(
+        config: Config,
+        registry: Registry,
+        fetch: Fetch,
+        clock: Clock,
+        alarms: Arc<Alarms>,
+    ) -> Self {
+        Self { config, registry, keys: Keys::new(fetch, clock.clone()), clock, alarms }
+    }
+
+    /// Tells the operator of an attempt to cross, where a problem is one; the line of its metric for standard output. `own`
+    /// is the caller's tenant, where it is known.
+    pub async fn report(&self, problem: &Problem, own: Option<&TenantId>) -> Option<String> {
+        self.alarms.problem(problem, own).await
+    }
+
+    /// The same for an attempt that is no problem of the kernel's.
+    pub async fn report_attempt(&self, attempt: Attempt, own: &TenantId) -> Option<String> {
+        self.alarms.raise(own, attempt, None).await
     }
 
     /// The tenant that this evidence proves.
@@ -83,6 +105,11 @@ impl Resolver {
         };
         proof.map_err(|end| match end {
             End::Denied(denial) => Problem::unauthenticated(denial, metadata),
+            End::Crossed(denial, crossing) => Problem::Unauthenticated(Box::new(Unauthenticated {
+                denial,
+                resource_metadata: metadata,
+                crossing: Some(Box::new(crossing)),
+            })),
             End::Problem(problem) => problem,
         })
     }
@@ -100,7 +127,7 @@ impl Resolver {
         let Some(site) = site else { return Ok(None) };
         let hosted = match self.hosted(&site).await {
             Ok(row) => row,
-            Err(End::Denied(_)) => None,
+            Err(End::Denied(_) | End::Crossed(..)) => None,
             Err(End::Problem(problem)) => return Err(problem),
         };
         let (issuers, origins) = hosted.map(|row| (row.issuers, row.origins)).unwrap_or_default();
@@ -132,13 +159,17 @@ impl Resolver {
             may_speak(&issuer, row)?;
         }
         let is_ours = |audience: &str| self.is_ours(audience);
-        draft.check(issuer.profile, &site.resource(), self.clock.now(), is_ours)?;
+        if let Err(denial) = draft.check(issuer.profile, &site.resource(), self.clock.now(), is_ours) {
+            return Err(self.refused(denial, draft, &issuer, hosted).await);
+        }
         let key = self.keys.find(&issuer.issuer, &issuer.jwks_uri, draft.key_id()).await??;
         let claims = draft.verify(&key, issuer.profile)?;
         let claimed = self.claimed(&issuer, &claims).await?;
         let row = match hosted {
             Some(row) if row.id == claimed => row,
-            Some(_) => return Err(Denial::CrossTenant.into()),
+            Some(row) => {
+                return Err(End::Crossed(Denial::CrossTenant, Crossing { own: claimed, target: row.id }));
+            }
             None => {
                 let row = self.registry.tenant(&claimed).await?.ok_or(Denial::TenantClaim)?;
                 may_speak(&issuer, &row)?;
@@ -163,6 +194,26 @@ impl Resolver {
         };
         let item_url = self.item_url(site, &row);
         Ok(tenant(row, issuer, claims, proof, item_url))
+    }
+
+    /// The end of a token that is not for this address. Where it is a good one of another tenant, that is an attempt to
+    /// cross: whose, only a verified token says.
+    async fn refused(
+        &self,
+        denial: Denial,
+        draft: Draft<'_>,
+        issuer: &IssuerRow,
+        hosted: Option<TenantRow>,
+    ) -> End {
+        let (Denial::Audience, Some(row)) = (denial, hosted) else { return denial.into() };
+        let Ok(Ok(key)) = self.keys.find(&issuer.issuer, &issuer.jwks_uri, draft.key_id()).await else {
+            return denial.into();
+        };
+        let Ok(claims) = draft.verify(&key, issuer.profile) else { return denial.into() };
+        match self.claimed(issuer, &claims).await {
+            Ok(own) if own != row.id => End::Crossed(denial, Crossing { own, target: row.id }),
+            _ => denial.into(),
+        }
     }
 
     /// The table of what must be there and what must not. A row that is not in it is a refusal.

@@ -272,6 +272,9 @@ impl Door {
             Some(FaultKind::Throttle) => {
                 return Outcome::Json(Reply::refused("ThrottlingException", "slow down"));
             }
+            Some(FaultKind::Deny) => {
+                return Outcome::Json(Reply::refused("AccessDeniedException", "not authorized"));
+            }
             Some(FaultKind::Hang) => tokio::time::sleep(Duration::from_secs(60)).await,
             _ => {}
         }

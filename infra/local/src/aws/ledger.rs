@@ -30,6 +30,8 @@ pub enum FaultKind {
     CutAfter,
     /// Throttled.
     Throttle,
+    /// Refused, as if a role lacked the right.
+    Deny,
     /// No answer for a minute.
     Hang,
 }

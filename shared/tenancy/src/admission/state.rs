@@ -19,6 +19,17 @@ pub struct StateSeal {
     pub(super) clock: Clock,
 }
 
+/// What came of opening a state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opened {
+    /// It was sealed for this operation.
+    State(String),
+    /// It was, too long ago.
+    Late,
+    /// It was altered, or is another's.
+    Forged,
+}
+
 impl StateSeal {
     /// The sealed form; `None` if the AEAD fails.
     #[must_use]
@@ -27,11 +38,15 @@ impl StateSeal {
         self.ring.seal(Purpose::RequestState, &self.tenant, &self.context, &format!("{until_s} {text}"))
     }
 
-    /// What was sealed; `None` when it was altered, is another's, or has expired.
+    /// What was sealed.
     #[must_use]
-    pub fn open(&self, sealed: &str) -> Option<String> {
-        let opened = self.ring.open(Purpose::RequestState, &self.tenant, &self.context, sealed)?;
-        let (until, text) = opened.split_once(' ')?;
-        (self.clock.now().seconds() < until.parse::<i64>().ok()?).then(|| text.to_owned())
+    pub fn open(&self, sealed: &str) -> Opened {
+        let opened = self.ring.open(Purpose::RequestState, &self.tenant, &self.context, sealed);
+        let parts = opened.as_deref().and_then(|text| text.split_once(' '));
+        match parts.and_then(|(until, text)| Some((until.parse::<i64>().ok()?, text))) {
+            Some((until_s, text)) if self.clock.now().seconds() < until_s => Opened::State(text.to_owned()),
+            Some(_) => Opened::Late,
+            None => Opened::Forged,
+        }
     }
 }

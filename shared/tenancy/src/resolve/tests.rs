@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::{Bearer, registry::Freshness};
+use crate::{Bearer, events::Events, registry::Freshness};
 
 const POSITIONS: [Position; 3] = [Position::Edge, Position::Behind, Position::Vend];
 
@@ -21,12 +21,15 @@ fn resolver(edge: &str, base: &str, isolation: &str) -> Resolver {
         .build();
     let client = aws_sdk_dynamodb::Client::from_conf(sdk);
     let fetch = Fetch::new(&config);
-    Resolver::new(
-        config,
-        Registry::new(client, "registry".to_owned(), Freshness::Read),
-        fetch,
-        Clock::fixed_at_s(0),
-    )
+    let nobody = aws_credential_types::Credentials::new("id", "secret", None, None, "test");
+    let sdk = aws_config::SdkConfig::builder()
+        .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(nobody))
+        .build();
+    let events = Events::new(fetch.clone(), &sdk, "eu-central-1").unwrap();
+    let clock = Clock::fixed_at_s(0);
+    let alarms = Arc::new(Alarms::new(events, clock.clone(), None));
+    let registry = Registry::new(client, "registry".to_owned(), Freshness::Read);
+    Resolver::new(config, registry, fetch, clock, alarms)
 }
 
 fn evidence(event: EventKind, [ours, native, lambda]: [bool; 3]) -> Evidence {

@@ -21,7 +21,7 @@ impl TenantScope {
             Some(cursor) => {
                 let opened = room.sealer.open_seal(Purpose::Cursor, &room.tenant, &context, cursor).await?;
                 let spot = opened.ok().and_then(|text| Spot::read(&text));
-                spot.ok_or_else(|| Problem::Invalid { detail: "cursor: not one of this listing".to_owned() })?
+                spot.ok_or_else(|| Problem::Forged { what: "cursor: not one of this listing" })?
             }
             None => first,
         };

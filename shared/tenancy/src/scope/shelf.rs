@@ -124,7 +124,7 @@ impl OnShelf<'_> {
         opened
             .ok()
             .and_then(|text| Edge::read(&text))
-            .ok_or_else(|| Problem::Invalid { detail: "cursor: not one of this listing".to_owned() })
+            .ok_or_else(|| Problem::Forged { what: "cursor: not one of this listing" })
     }
 
     /// Stages a new document.
