@@ -13,7 +13,10 @@ mod scope;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde_json::Value;
 
@@ -53,6 +56,16 @@ pub struct Stack {
     pub secrets: Vec<Secret>,
     /// What gives streams to functions.
     pub mappings: Vec<Mapping>,
+}
+
+impl Stack {
+    /// ARNs of the roles of functions that follow a stream.
+    #[must_use]
+    pub fn followers(&self) -> BTreeSet<String> {
+        let follows = |name: &String| self.mappings.iter().any(|mapping| mapping.function == *name);
+        let followers = self.functions.iter().filter(|function| follows(&function.name));
+        followers.map(|function| function.role_arn.clone()).collect()
+    }
 }
 
 /// One Lambda function.

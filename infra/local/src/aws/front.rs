@@ -1,6 +1,12 @@
 //! The one door to the embedded AWS: every call is matched to its session and allowed by its role, or refused.
 
-use std::{collections::BTreeMap, path::Path, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Request, Response, request::Parts};
@@ -61,6 +67,8 @@ struct Door {
     secrets: Secrets,
     events: Events,
     functions: BTreeMap<String, String>,
+    /// ARNs of the roles of functions that follow a stream.
+    followers: BTreeSet<String>,
     invoke: Invoke,
     ledger: Ledger,
 }
@@ -105,6 +113,7 @@ impl Aws {
                 .iter()
                 .map(|function| (function.name.clone(), function.arn.clone()))
                 .collect(),
+            followers: stack.followers(),
             invoke,
             ledger: Ledger::default(),
         });
@@ -125,10 +134,17 @@ impl Aws {
         self.door.ledger.connections()
     }
 
-    /// Calls since the start, by `service:Operation`, refused ones too.
+    /// Calls since the start, by `service:Operation`, refused ones too, but for those of functions that follow a stream,
+    /// which nobody waits for.
     #[must_use]
     pub fn calls(&self) -> BTreeMap<String, u64> {
         self.door.ledger.calls()
+    }
+
+    /// Calls of functions that follow a stream.
+    #[must_use]
+    pub fn calls_of_followers(&self) -> BTreeMap<String, u64> {
+        self.door.ledger.calls_of_followers()
     }
 
     /// Read and write units of DynamoDB since the start, by operation.
@@ -159,7 +175,7 @@ impl Aws {
         self.door.ledger.denials()
     }
 
-    /// Makes the next call of this service and operation go wrong.
+    /// Makes the next call of this service and operation go wrong, whoever's it is but one that follows a stream.
     pub fn fault(&self, fault: Fault) {
         self.fault_within(fault, "");
     }
@@ -265,8 +281,10 @@ impl Door {
             }
         };
         let operation = operation(head, &signed.service, &body);
-        self.ledger.count_call(&signed.service, &operation);
-        let fault = self.ledger.take_fault(&signed.service, &operation, &body);
+        let follows = self.followers.contains(&signed.session.role_arn);
+        self.ledger.count_call(&signed.service, &operation, follows);
+        let fault =
+            if follows { None } else { self.ledger.take_fault(&signed.service, &operation, &body) };
         match fault {
             Some(FaultKind::Before) => return Outcome::Json(Reply::fault("InternalServerError")),
             Some(FaultKind::Throttle) => {

@@ -41,6 +41,7 @@ pub enum FaultKind {
 pub(super) struct Ledger {
     connections: AtomicU64,
     calls: Mutex<BTreeMap<String, u64>>,
+    calls_of_followers: Mutex<BTreeMap<String, u64>>,
     denials: Mutex<Vec<String>>,
     /// Each with what the body of its call has in it.
     faults: Mutex<Vec<(Fault, String)>>,
@@ -55,14 +56,18 @@ impl Ledger {
         self.connections.load(Ordering::Relaxed)
     }
 
-    pub(super) fn count_call(&self, service: &str, operation: &str) {
-        let mut calls = open(&self.calls);
+    pub(super) fn count_call(&self, service: &str, operation: &str, follows: bool) {
+        let mut calls = open(if follows { &self.calls_of_followers } else { &self.calls });
         let count = calls.entry(format!("{service}:{operation}")).or_default();
         *count = count.saturating_add(1);
     }
 
     pub(super) fn calls(&self) -> BTreeMap<String, u64> {
         open(&self.calls).clone()
+    }
+
+    pub(super) fn calls_of_followers(&self) -> BTreeMap<String, u64> {
+        open(&self.calls_of_followers).clone()
     }
 
     pub(super) fn note_denial(&self, line: String) {
