@@ -215,7 +215,7 @@ impl Admission {
         let is_done = matches!(outcome, Outcome::Done { .. });
         let (writes, empties_cache) = if is_done { (writes, empties_cache) } else { Default::default() };
         self.check_result(outcome)?;
-        let resources = trail::resources(self.operation.resource.as_ref(), &writes);
+        let resources = trail::resources(self.operation.resource.as_ref(), &writes, outcome);
         let news = news::of(&self.room, &writes)?;
         let growth = Growth::of(&writes);
         let mut plan = self.room.plan.clone();

@@ -4,6 +4,10 @@ use std::collections::HashMap;
 
 /// How a moment is written.
 const MOMENT: &str = "0000-00-00T00:00:00.000000Z";
+/// How a request's id is written, in hexadecimal digits.
+const REQUEST: &str = "00000000-0000-0000-0000-000000000000";
+/// What is measured is never the same twice.
+const TIMED: &str = "duration_ms";
 /// From so many letters on a word is a seal: nothing that a test says is as long.
 const SEAL_MIN: usize = 40;
 
@@ -26,13 +30,14 @@ impl Names {
         let text =
             self.addresses.iter().fold(text.to_owned(), |text, (address, name)| text.replace(address, name));
         let mut plain = String::with_capacity(text.len());
-        let mut rest = text.as_str();
+        let (mut rest, mut last_word) = (text.as_str(), "");
         while let Some(first) = rest.chars().next() {
             let moment = rest.get(..MOMENT.len()).filter(|start| is_moment(start));
             let is_of_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
             let word = rest.find(|c| !is_of_word(c)).unwrap_or(rest.len());
             let (token, behind) = rest.split_at(moment.map_or(word.max(first.len_utf8()), str::len));
             match kind(token) {
+                _ if last_word == TIMED && token.bytes().all(|b| b.is_ascii_digit()) => plain.push_str("<time>"),
                 Some(kind) => {
                     let next = self.known.len();
                     let number = *self.known.entry(token.to_owned()).or_insert(next);
@@ -41,6 +46,7 @@ impl Names {
                 None => plain.push_str(token),
             }
             rest = behind;
+            last_word = if token.starts_with(is_of_word) { token } else { last_word };
         }
         plain
     }
@@ -53,6 +59,8 @@ fn kind(token: &str) -> Option<&'static str> {
     } else if token.len() == 26 && token.starts_with('0') && token.bytes().all(|b| b.is_ascii_alphanumeric())
     {
         Some("id")
+    } else if is_like(token, REQUEST, |b| b.is_ascii_hexdigit()) {
+        Some("request")
     } else if token.len() >= SEAL_MIN {
         Some("seal")
     } else {
@@ -61,8 +69,12 @@ fn kind(token: &str) -> Option<&'static str> {
 }
 
 fn is_moment(token: &str) -> bool {
-    let fits = |(b, like): (u8, u8)| if like == b'0' { b.is_ascii_digit() } else { b == like };
-    token.len() == MOMENT.len() && token.bytes().zip(MOMENT.bytes()).all(fits)
+    is_like(token, MOMENT, |b| b.is_ascii_digit())
+}
+
+fn is_like(token: &str, form: &str, is_digit: impl Fn(&u8) -> bool) -> bool {
+    let fits = |(b, like): (u8, u8)| if like == b'0' { is_digit(&b) } else { b == like };
+    token.len() == form.len() && token.bytes().zip(form.bytes()).all(fits)
 }
 
 #[test]
@@ -77,6 +89,11 @@ fn what_is_generated_has_a_name_and_nothing_else_has() {
     assert_eq!(names.plain(&text), plain);
     // One that was seen is the same later on, and one that is new is another.
     assert_eq!(names.plain(&format!("{two} 01m00000000000000000000003")), "<id 1> <id 4>");
+    let request = "e3e56820-7ac3-44a3-b694-1bfd2843af50";
+    assert_eq!(
+        names.plain(&format!("{{\"request_id\":\"{request}\",\"duration_ms\":91,\"epoch\":91}}")),
+        "{\"request_id\":\"<request 5>\",\"duration_ms\":<time>,\"epoch\":91}"
+    );
     for ordinary in ["2026-11-24T06:00:00Z", "2026-11-24", &one[1..], "01M-0000000000000000000001"] {
         assert_eq!(names.plain(ordinary), ordinary);
     }

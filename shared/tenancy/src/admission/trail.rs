@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Admission,
+    Admission, Outcome,
     transaction::{Cancelled, Transaction},
 };
 use crate::{
@@ -16,8 +16,14 @@ use crate::{
     staged::{Change, Place, Write},
 };
 
-/// What a call is about: what it was asked for, and every item that it changes.
-pub(super) fn resources(asked: Option<&Resource>, writes: &BTreeMap<Place, Write>) -> Vec<Resource> {
+/// What a call is about: what it was asked for, and every item that it changes. What was not even valid named nothing, and
+/// may be anything: a secret in the place of its name.
+pub(super) fn resources(
+    asked: Option<&Resource>,
+    writes: &BTreeMap<Place, Write>,
+    outcome: Outcome<'_>,
+) -> Vec<Resource> {
+    let asked = asked.filter(|_| outcome != Outcome::Failed { code: "invalid" });
     let changes = |write: &Write| matches!(write.change, Change::Put(_) | Change::Delete);
     let changed = writes.iter().filter(|(_, write)| changes(write));
     let mut all: Vec<Resource> = changed.filter_map(|((shelf, id), _)| item(shelf, id.as_str())).collect();

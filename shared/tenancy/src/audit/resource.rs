@@ -11,7 +11,7 @@ impl Resource {
     /// The address that a template has with these values in its `{variables}`.
     ///
     /// `None` for a template without variables, which says no more than the action does, and for a value that is no name:
-    /// 1 to 128 of `A-Z a-z 0-9 . _ -`.
+    /// 1 to 128 of `A-Z a-z 0-9 . _ -`; of a `{name}`, which tenants choose, without capitals and dots and at most 64.
     #[must_use]
     pub fn fill<'v>(template: &str, value: impl Fn(&str) -> Option<&'v str>) -> Option<Self> {
         let mut segments = Vec::new();
@@ -21,7 +21,7 @@ impl Resource {
             segments.push(match variable {
                 Some(variable) => {
                     names = names.saturating_add(1);
-                    value(variable).filter(|name| is_name(name))?
+                    value(variable).filter(|text| if variable == "name" { is_name(text) } else { is_id(text) })?
                 }
                 None => segment,
             });
@@ -43,6 +43,11 @@ impl fmt::Display for Resource {
 }
 
 fn is_name(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-');
+    (1..=64).contains(&text.len()) && text.bytes().all(plain)
+}
+
+fn is_id(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     (1..=128).contains(&text.len()) && text.bytes().all(plain)
 }
@@ -60,6 +65,15 @@ mod tests {
         assert_eq!(of("a-Z_9.b").as_deref(), Some("collections/notes/items/a-Z_9.b"));
         for wrong in ["", "a/b", "a b", "é", "{id}", "a\n", "a@example.com"] {
             assert_eq!(of(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_no_name_of_a_secret_is_in_no_address() {
+        let of = |name: &'static str| Resource::fill("secrets/{name}", |_| Some(name)).is_some();
+        assert!(of("slack_webhook") && of("logo-2"));
+        for wrong in ["xoxB-1", "sk.live", "a/b", &"a".repeat(65)] {
+            assert!(!of(Box::leak(wrong.to_owned().into_boxed_str())), "{wrong}");
         }
     }
 

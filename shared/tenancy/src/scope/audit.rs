@@ -8,14 +8,14 @@ use crate::{
 };
 
 impl TenantScope {
-    /// A page of the tenant's audit trail, newest first. This call is in it when it is committed.
+    /// A page of the tenant's audit trail as it was when this call began, newest first.
     ///
     /// # Errors
     /// [`Problem::Invalid`] for a limit out of 1 to 1,000, more than 366 days, and a cursor that is not of this question;
     /// [`Problem::Unavailable`] when the store does not answer.
     pub async fn audit(&self, query: &AuditQuery<'_>) -> Result<AuditPage, Problem> {
         let room = &self.room;
-        let first = Spot::first(query, room.clock.now())?;
+        let first = Spot::first(query, room.began)?;
         let context = context(query);
         let spot = match query.cursor {
             Some(cursor) => {
