@@ -14,7 +14,7 @@ use crate::{
     harness::{Stack, json_of, options, stack, start, tool_call},
 };
 
-fn create(title: &str) -> Value {
+pub(crate) fn create(title: &str) -> Value {
     tool_call("notes_create", json!({ "title": title, "text": "t" }))
 }
 
@@ -115,7 +115,7 @@ async fn a_month_limit_is_exact_when_many_call_at_once() {
     assert_eq!((own.meter(stack).await.0, own.notes(stack).await), (3, 3));
 }
 
-fn fail(stack: &Stack, kind: FaultKind, times: usize) {
+pub(crate) fn fail(stack: &Stack, kind: FaultKind, times: usize) {
     for _ in 0..times {
         stack.local.aws.fault(Fault {
             service: "dynamodb".to_owned(),
@@ -128,6 +128,20 @@ fn fail(stack: &Stack, kind: FaultKind, times: usize) {
 /// A fault hits whoever comes next, so these tests have a stack each.
 fn own_stack() -> &'static Stack {
     Box::leak(Box::new(start(options(Edge::Rest))))
+}
+
+#[tokio::test]
+async fn a_call_costs_one_transaction_whichever_it_is_of_its_minute() {
+    let stack = own_stack();
+    let own = Own::make(stack, "calls-once", Tier::Free).await;
+    let sent = || stack.local.aws.calls()["dynamodb:TransactWriteItems"];
+    own.post(stack, &[], &create("first")).await;
+    let before = sent();
+    for n in 0..5 {
+        own.post(stack, &[], &create(&n.to_string())).await;
+    }
+    // One that is cancelled is charged by DynamoDB as well.
+    assert_eq!((sent() - before, own.notes(stack).await), (5, 6));
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ mod leaks;
 mod model;
 mod own_key;
 mod placement;
+mod quotas;
 mod rest;
 mod rmcp;
 mod seals;

@@ -1,5 +1,6 @@
 //! What a tool does outside comes once, after its charge, and to no address that is not public.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use http::Method;
 use insula_local::{
     Edge,
@@ -9,7 +10,7 @@ use insula_tenancy::{Limits, Plan, Tier};
 use serde_json::{Value, json};
 
 use crate::{
-    ask::{Own, code_of, operate},
+    ask::{Own, code_of, credentials, data_table, operate, store, tenant_store, text},
     harness::{Stack, json_of, options, stack, start, tool_call},
     hook::Hook,
     secrets::{admin, note, put},
@@ -46,6 +47,48 @@ async fn a_note_is_posted_once_for_one_key_and_a_repetition_gets_the_result() {
     let (head, body) = sent.split_once("\r\n\r\n").unwrap();
     assert_eq!(serde_json::from_str::<Value>(body).unwrap(), json!({ "text": "*t*\nx" }));
     assert!(!head.to_ascii_lowercase().contains("authorization"), "{head}");
+}
+
+#[tokio::test]
+async fn without_a_key_the_same_arguments_are_the_same_call_for_a_minute() {
+    let stack = stack();
+    let hook = Hook::start("200 OK").await;
+    let (own, first) = ready(stack, "share-repeated", &hook.url()).await;
+    let second = note(stack, &own).await;
+    let before = own.meter(stack).await.0;
+    let without_key = async |note: &str| {
+        let reply = own.post(stack, &[], &tool_call("notes_share", json!({ "id": note }))).await;
+        json_of(&reply)["result"].to_string()
+    };
+    let result = without_key(&first).await;
+    assert_eq!(without_key(&first).await, result, "byte for byte");
+    assert_eq!((hook.got().len(), own.meter(stack).await.0), (1, before + 1));
+    assert_ne!(without_key(&second).await, result);
+    assert_eq!(hook.got().len(), 2, "other arguments are another call");
+    assert_eq!(share(stack, &own, &first, "one").await, "ok");
+    assert_eq!(hook.got().len(), 3, "and so is a key");
+    expire(stack, &own).await;
+    without_key(&first).await;
+    assert_eq!(hook.got().len(), 4, "and so are the same arguments after the minute");
+}
+
+/// Lets every idempotency record of a tenant end, which the tables of the laptop do not by themselves.
+async fn expire(stack: &Stack, own: &Own) {
+    let tenant = tenant_store(stack, &own.id.to_string());
+    let mover = store(stack, credentials(stack, "MoverRole", &[]));
+    for shard in 0..16 {
+        let partition = format!("TENANT#{}#IDEM#{shard:x}", own.id);
+        let found = mover
+            .query()
+            .table_name(data_table(stack))
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(&partition))
+            .send();
+        for mut item in found.await.unwrap().items.unwrap_or_default() {
+            item.insert("ttl".to_owned(), AttributeValue::N("1".to_owned()));
+            tenant.put_item().table_name(data_table(stack)).set_item(Some(item)).send().await.unwrap();
+        }
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{Method, Response};
-use insula_tenancy::{Clock, Feature, Limits, Plan, Tier};
+use insula_tenancy::{Clock, Feature, Limits, Moment, Plan, Tier};
 use serde_json::{Value, json};
 
 use crate::{
@@ -21,6 +21,12 @@ async fn plan(stack: &'static Stack, own: &Own, change: impl Fn(Plan) -> Plan + 
     operate(stack, |operator| async move { operator.change_plan(&id, change).await }).await.unwrap();
 }
 
+/// RFC 3339 of the next month's first moment.
+fn next_month() -> String {
+    let epoch: Moment = "1970-01-01".parse().unwrap();
+    epoch.plus_s(Clock::System.now().next_month_s()).rfc3339()
+}
+
 #[tokio::test]
 async fn usage_says_what_is_used_and_is_left_and_is_not_charged() {
     let stack = stack();
@@ -29,13 +35,11 @@ async fn usage_says_what_is_used_and_is_left_and_is_not_charged() {
     assert_eq!((&before["tier"], &before["quotas"]["items"]["used"]), (&json!("starter"), &json!(0)));
     let note = tool_call("notes_create", json!({ "title": "t", "text": "t" }));
     assert_eq!(json_of(&own.post(stack, &[], &note).await)["result"]["isError"], false);
-    let now = Clock::System.now();
     let usage = json_of(&get(stack, &own, "/v1/usage").await);
     let month = json!({ "allowed": true, "limit": 10_000, "used": 1, "remaining": 9_999,
-        "resets_at_s": now.next_month_s() });
+        "resets_at": next_month() });
     assert_eq!(usage["quotas"]["calls_month"], month);
-    let items =
-        json!({ "allowed": true, "limit": 10_000, "used": 1, "remaining": 9_999, "resets_at_s": null });
+    let items = json!({ "allowed": true, "limit": 10_000, "used": 1, "remaining": 9_999, "resets_at": null });
     assert_eq!(usage["quotas"]["items"], items);
     assert_eq!(usage["quotas"]["storage_bytes"]["used"], own.stored_bytes(stack).await);
     assert_eq!(usage["quotas"]["members"]["used"], 1);
@@ -85,7 +89,7 @@ async fn a_quota_that_is_used_up_is_429_with_what_a_client_can_wait_for_and_usag
     assert_eq!(header(refused.headers(), "ratelimit-policy"), "\"calls_month\";q=1");
     assert_eq!(header(refused.headers(), "ratelimit"), format!("\"calls_month\";r=0;t={after_s}"));
     let quota = json!({ "kind": "calls_month", "limit": 1, "used": 1,
-        "resets_at_s": Clock::System.now().next_month_s() });
+        "resets_at": next_month(), "contact": "operator@example.com" });
     assert_eq!(json_of(&refused)["quota"], quota);
     let usage = get(stack, &own, "/v1/usage").await;
     assert_eq!(

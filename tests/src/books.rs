@@ -41,9 +41,7 @@ pub fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<TenantScope,
         description: "Makes, replaces and ends books, and then lists those that an index has at a value.",
         hints: Hints { read_only: false, destructive: true, idempotent: false, open_world: false },
         scopes: &["notes:write"],
-        needs: &[],
-        resource: None,
-        meta: None,
+        ..ToolSpec::default()
     };
     builder.tool(spec, books)
 }

@@ -35,8 +35,7 @@ async fn send(scope: TenantScope, kept: Kept) -> Result<Kept, ToolError> {
 pub fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<TenantScope, ToolError> {
     let hints = Hints { read_only: false, destructive: false, idempotent: false, open_world: false };
     let (title, description, scopes) = ("Keep an order", "Keeps an order.", &["items:write"]);
-    let (needs, resource, meta) = (&[], None, None);
-    let kept = ToolSpec { name: "orders_keep", title, description, hints, scopes, needs, resource, meta };
+    let kept = ToolSpec { name: "orders_keep", title, description, hints, scopes, ..ToolSpec::default() };
     let (title, description) = ("Send an order", "Posts an order to the workspace's webhook.");
     let hints = Hints { open_world: true, ..hints };
     let sent = ToolSpec { name: "orders_send", title, description, hints, ..kept.clone() };

@@ -34,7 +34,7 @@ fn needing(
     needs: &'static [ClientCapability],
 ) -> ToolSpec {
     let hints = Hints { read_only: true, destructive: false, idempotent: true, open_world: false };
-    ToolSpec { name, title: description, description, hints, scopes, needs, resource: None, meta: None }
+    ToolSpec { name, title: description, description, hints, scopes, needs, ..ToolSpec::default() }
 }
 
 /// One red pixel.

@@ -35,9 +35,7 @@ pub fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<TenantScope,
         description: "Makes, replaces and ends pages, and returns the ids of those that are there.",
         hints: Hints { read_only: false, destructive: true, idempotent: false, open_world: false },
         scopes: &["notes:write"],
-        needs: &[],
-        resource: None,
-        meta: None,
+        ..ToolSpec::default()
     };
     builder.tool(spec, write)
 }

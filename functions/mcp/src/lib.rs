@@ -6,8 +6,8 @@ use http::{Method, StatusCode};
 use insula_gateway::{Error, Reply, Request, for_tenant, rest::RoleOf, telemetry};
 use insula_mcp::{Builder, Call, Implementation, Outcome as Ended, OutcomeKind, Server, Step};
 use insula_tenancy::{
-    Attempt, Config, ConfigError, Effect, Entrance, Keep, Operation, Outcome, PRODUCT, Problem, Resolver,
-    Resource, Tenant, TenantScope, start_entrance,
+    Attempt, Config, ConfigError, Effect, Entrance, Idempotency, Keep, Operation, Outcome, PRODUCT, Problem,
+    Resolver, Resource, Tenant, TenantScope, start_entrance,
 };
 use insula_tools::ToolError;
 
@@ -160,7 +160,11 @@ fn operation(request: &Request, call: &Call<'_, TenantScope, ToolError>) -> Resu
     let header = request.idempotency_key()?;
     Ok(Operation {
         action: call.name().to_owned(),
-        idempotency_key: call.idempotency_key().or(header).map(str::to_owned),
+        idempotency: match call.idempotency_key().or(header) {
+            Some(key) => Idempotency::Key(key.to_owned()),
+            None if call.retry_safe() => Idempotency::Arguments,
+            None => Idempotency::None,
+        },
         arguments: call.canonical().to_vec(),
         resource: call.resource().and_then(|address| Resource::fill(address, |name| call.argument(name))),
         request_id: request.request_id.clone(),

@@ -1,6 +1,6 @@
 //! `/v1/usage`: what the tenant may use and has used. Asking is not charged.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use http::Method;
 use insula_gateway::{
@@ -8,7 +8,7 @@ use insula_gateway::{
     rest::{Answer, Ask, Endpoint, Takes, run},
     serve_rest,
 };
-use insula_tenancy::{Effect, Feature, Problem, Quota, QuotaKind, TenantScope};
+use insula_tenancy::{Effect, Feature, Problem, Quota, TenantScope};
 use serde::Serialize;
 
 /// Starts the function and serves until Lambda ends it.
@@ -39,7 +39,7 @@ pub fn endpoints() -> Vec<Endpoint> {
 struct UsageView {
     tier: &'static str,
     epoch: u64,
-    quotas: BTreeMap<&'static str, QuotaView>,
+    quotas: BTreeMap<Cow<'static, str>, QuotaView>,
     /// Calls of this month by tool or action, and by day; with the feature `advanced_analytics` alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     calls: Option<CallsView>,
@@ -52,8 +52,8 @@ struct QuotaView {
     limit: u64,
     used: u64,
     remaining: u64,
-    /// In seconds since 1970 UTC; a quota of what is kept has none.
-    resets_at_s: Option<i64>,
+    /// RFC 3339, UTC; a quota of what is kept has none.
+    resets_at: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -64,7 +64,7 @@ struct CallsView {
 
 async fn read(scope: TenantScope, _ask: Ask) -> Result<Answer, Problem> {
     let usage = scope.usage().await?;
-    let quotas = QuotaKind::ALL.into_iter().filter_map(|kind| Some((kind.word(), view(usage.quota(kind)?))));
+    let quotas = usage.quotas().map(|quota| (quota.kind.word(), view(quota)));
     Answer::ok(&UsageView {
         tier: scope.tier().word(),
         epoch: scope.epoch(),
@@ -81,6 +81,6 @@ fn view(quota: &Quota) -> QuotaView {
         limit: quota.limit,
         used: quota.used,
         remaining: quota.remaining(),
-        resets_at_s: quota.resets.map(|reset| reset.at_s),
+        resets_at: quota.resets.map(|reset| reset.rfc3339()),
     }
 }

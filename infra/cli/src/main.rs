@@ -3,6 +3,7 @@
 mod audit;
 mod dev;
 mod operator;
+mod quota;
 mod token;
 
 use std::{
@@ -30,7 +31,7 @@ enum Command {
     #[command(subcommand)]
     Tenant(operator::Tenant),
     /// Sets one of a tenant's limits.
-    Quota(operator::Quota),
+    Quota(quota::Quota),
     /// Switches one of a tenant's features.
     Flag(operator::Flag),
     /// Reads a tenant's audit trail, and verifies its chains.

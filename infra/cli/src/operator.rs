@@ -84,29 +84,6 @@ pub(crate) enum Tenant {
     },
 }
 
-/// One limit of a tenant.
-#[derive(Debug, Args)]
-pub(crate) struct Quota {
-    /// The tenant's slug.
-    slug: Slug,
-    /// Which.
-    kind: Kind,
-    /// The limit.
-    limit: u64,
-    #[command(flatten)]
-    at: At,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-enum Kind {
-    CallsMonth,
-    CallsMinute,
-    StorageBytes,
-    Items,
-    Members,
-}
-
 /// One feature of a tenant.
 #[derive(Debug, Args)]
 pub(crate) struct Flag {
@@ -197,24 +174,6 @@ impl Tenant {
     }
 }
 
-impl Quota {
-    pub(crate) async fn run(self) -> Result<(), String> {
-        let Self { slug, kind, limit, at } = self;
-        let change = |plan: Plan| {
-            let mut limits = plan.limits;
-            match kind {
-                Kind::CallsMonth => limits.calls_month = limit,
-                Kind::CallsMinute => limits.calls_minute = limit,
-                Kind::StorageBytes => limits.storage_bytes = limit,
-                Kind::Items => limits.items = limit,
-                Kind::Members => limits.members = limit,
-            }
-            Plan { limits, ..plan }
-        };
-        at.change(&slug, Some(change)).await
-    }
-}
-
 impl Flag {
     pub(crate) async fn run(self) -> Result<(), String> {
         let Self { slug, feature, state, at } = self;
@@ -276,7 +235,11 @@ impl At {
             .map_err(|_err| format!("no `cargo run -- dev` of this build runs on port {}", self.port))
     }
 
-    async fn change(&self, slug: &Slug, change: Option<impl Fn(Plan) -> Plan>) -> Result<(), String> {
+    pub(crate) async fn change(
+        &self,
+        slug: &Slug,
+        change: Option<impl Fn(Plan) -> Plan>,
+    ) -> Result<(), String> {
         let operator = self.operator("OperatorRole").await?;
         let id = operator.find_tenant(slug).await.map_err(said)?;
         let plan = match change {
@@ -370,9 +333,15 @@ fn shown(slug: &Slug, plan: &Plan) -> String {
     let features: Vec<_> =
         Feature::ALL.iter().filter(|&&feature| plan.has(feature)).map(|feature| feature.word()).collect();
     let Limits { calls_month, calls_minute, storage_bytes, items, members } = plan.limits;
+    let of_collections: String =
+        plan.collection_items.iter().map(|(name, limit)| format!(", items:{name} {limit}")).collect();
+    let counters = match plan.spread.counters() {
+        1 => String::new(),
+        counters => format!(", {counters} counters"),
+    };
     format!(
         "{slug}  {} {} {}, epoch {}\n  calls_month {calls_month}, calls_minute {calls_minute}, storage_bytes \
-         {storage_bytes}, items {items}, members {members}\n  features: {}\n",
+         {storage_bytes}, items {items}, members {members}{of_collections}{counters}\n  features: {}\n",
         plan.tier.word(),
         plan.status.word(),
         plan.placement.word(),

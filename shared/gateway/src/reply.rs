@@ -1,6 +1,6 @@
 //! What goes back to the client, and the two forms in which API Gateway wants it.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -45,17 +45,19 @@ struct Details<'a> {
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
     errors: &'a [Fault],
     #[serde(skip_serializing_if = "Option::is_none")]
-    quota: Option<QuotaDetails>,
+    quota: Option<QuotaDetails<'a>>,
 }
 
 /// The quota that is used up.
 #[derive(Serialize)]
-struct QuotaDetails {
-    kind: &'static str,
+struct QuotaDetails<'a> {
+    kind: Cow<'static, str>,
     limit: u64,
     used: u64,
-    /// In seconds since 1970 UTC; a quota of what is kept has none.
-    resets_at_s: Option<i64>,
+    /// RFC 3339, UTC; a quota of what is kept has none.
+    resets_at: Option<String>,
+    /// Whom to ask for more.
+    contact: Option<&'a str>,
 }
 
 impl Reply {
@@ -144,8 +146,9 @@ impl Reply {
         };
         let quota = match problem {
             Some(Problem::QuotaReached(quota)) => {
-                let &Quota { kind, limit, used, resets } = &**quota;
-                Some(QuotaDetails { kind, limit, used, resets_at_s: resets.map(|reset| reset.at_s) })
+                let Quota { kind, limit, used, resets, contact } = &**quota;
+                let (resets_at, contact) = (resets.as_ref().map(Reset::rfc3339), contact.as_deref());
+                Some(QuotaDetails { kind: kind.word(), limit: *limit, used: *used, resets_at, contact })
             }
             _ => None,
         };

@@ -8,7 +8,8 @@ use std::fmt;
 
 use http::{HeaderValue, Method, StatusCode, header};
 use insula_tenancy::{
-    Config, Entrance, Feature, Keep, Operation, Problem, Resolver, Resource, Role, Tenant, start_entrance,
+    Config, Entrance, Feature, Idempotency, Keep, Operation, Problem, Resolver, Resource, Role, Tenant,
+    start_entrance,
 };
 
 pub use self::{
@@ -88,7 +89,10 @@ impl Rest {
         let ask = Ask::read(endpoint, parameters, request)?;
         let operation = Operation {
             action: endpoint.action.to_owned(),
-            idempotency_key: request.idempotency_key()?.map(str::to_owned),
+            idempotency: match request.idempotency_key()? {
+                Some(key) => Idempotency::Key(key.to_owned()),
+                None => Idempotency::None,
+            },
             arguments: ask.canonical()?,
             resource: Resource::fill(endpoint.path, |name| ask.parameter(name).ok()),
             request_id: request.request_id.clone(),

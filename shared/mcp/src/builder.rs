@@ -109,6 +109,7 @@ impl<C: Send + 'static, E: Send + 'static> Builder<C, E> {
             hints: spec.hints,
             needs: spec.needs,
             resource: spec.resource,
+            retry_safe: spec.retry_safe,
             param_headers,
             prepare: entry::erase(function, entry::write_tool::<R>),
         };

@@ -102,6 +102,12 @@ impl<C, E> Call<'_, C, E> {
         self.entry.resource
     }
 
+    /// Whether a call with the same arguments a moment ago was the same call.
+    #[must_use]
+    pub fn retry_safe(&self) -> bool {
+        self.entry.retry_safe
+    }
+
     /// The text of an argument, where there is one of this name.
     #[must_use]
     pub fn argument(&self, name: &str) -> Option<&str> {

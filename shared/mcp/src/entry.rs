@@ -94,6 +94,7 @@ pub(crate) struct Entry<C, E> {
     pub(crate) hints: Hints,
     pub(crate) needs: &'static [ClientCapability],
     pub(crate) resource: Option<&'static str>,
+    pub(crate) retry_safe: bool,
     pub(crate) param_headers: Vec<ParamHeader>,
     pub(crate) prepare: Prepare<C, E>,
 }
@@ -111,6 +112,7 @@ impl<C: Send + 'static, E: Send + 'static> Entry<C, E> {
             hints: Hints::READ,
             needs: &[],
             resource: None,
+            retry_safe: false,
             param_headers: Vec::new(),
             prepare,
         }

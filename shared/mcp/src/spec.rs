@@ -1,4 +1,4 @@
-//! What a declaration says. Every member is written out: nothing about a tool is true by default.
+//! What a declaration says. What a tool may do is written out: nothing of it is true by default.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -15,7 +15,7 @@ pub struct Implementation {
 }
 
 /// A tool. Its schemas come from the types of its function.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ToolSpec {
     /// Grammar: 1 to 128 of `A-Z`, `a-z`, `0-9`, `_`, `-`, `.`. Source: MCP 2025-11-25, "Tool Names".
     pub name: &'static str,
@@ -32,8 +32,18 @@ pub struct ToolSpec {
     /// The address of what a call is about, with the names of arguments in its `{variables}`: what an audit trail says of
     /// it, and all that it may say of the arguments.
     pub resource: Option<&'static str>,
+    /// A call with the arguments of one a moment ago, by the same caller, is that call sent again: it is not done twice. For
+    /// what a client repeats when a reply was lost, and nobody means twice.
+    pub retry_safe: bool,
     /// Further members of the tool's `_meta`, an object such as `{"openai/profile": true}`.
     pub meta: Option<Value>,
+}
+
+/// A default is what has to be feared of a tool that says nothing. Source: MCP 2025-11-25, `ToolAnnotations`.
+impl Default for Hints {
+    fn default() -> Self {
+        Self { read_only: false, destructive: true, idempotent: false, open_world: true }
+    }
 }
 
 /// What a call of a tool may do. ChatGPT asks for all of them, and asks its user by them.

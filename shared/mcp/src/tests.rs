@@ -177,16 +177,7 @@ const WRITES: Hints = Hints { read_only: false, destructive: false, idempotent: 
 
 fn tool(name: &'static str) -> ToolSpec {
     let (title, description) = ("A tool", "Does something");
-    ToolSpec {
-        name,
-        title,
-        description,
-        hints: WRITES,
-        scopes: SCOPES,
-        needs: &[],
-        resource: None,
-        meta: None,
-    }
+    ToolSpec { name, title, description, hints: WRITES, scopes: SCOPES, ..ToolSpec::default() }
 }
 
 fn resource(uri: &'static str) -> ResourceSpec {

@@ -12,7 +12,6 @@ use crate::{
     crypto::{Purpose, Ring, sha256},
     key::{Family, IDEMPOTENCY_SHARDS},
     plan::{Moving, Plan},
-    problem::Quota,
     scope::{Room, TenantScope},
     tenant::TenantId,
 };
@@ -23,16 +22,21 @@ mod quota;
 mod state;
 mod trail;
 mod transaction;
+mod turn;
 
 use quota::{Growth, Stock};
 pub use state::{Opened, StateSeal};
-use transaction::{Cancelled, Transaction, Window};
+use transaction::{Cancelled, Transaction};
 
 /// How long a client may repeat a call under its key.
 const KEY_TTL_S: i64 = 24 * 3600;
+/// How long the same arguments are the same call, where they may be.
+const ARGUMENTS_TTL_S: i64 = 60;
 /// What the counters of a month begin with: those of one tool or action, and those of one day.
 pub(crate) const TOOL: &str = "tool:";
 pub(crate) const DAY: &str = "day:";
+/// What the counters of one collection's items begin with.
+pub(crate) const ITEMS_OF: &str = "items:";
 /// Bytes of a result that is kept for replays.
 const RESULT_BYTES_MAX: usize = 256 * 1024;
 /// How often an operation is run again because of what it was based on.
@@ -45,8 +49,8 @@ const ATTEMPTS_MAX: u32 = 8;
 pub struct Operation {
     /// The tool's name.
     pub action: String,
-    /// The client's own idempotency key, if it sent one.
-    pub idempotency_key: Option<String>,
+    /// What says that it is the same as one before.
+    pub idempotency: Idempotency,
     /// The arguments in one canonical form: only a keyed hash is kept.
     pub arguments: Vec<u8>,
     /// What it is about, as far as that is known before it runs.
@@ -55,14 +59,26 @@ pub struct Operation {
     pub request_id: String,
 }
 
+/// What makes two operations of one caller the same one, which is done once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Idempotency {
+    /// Nothing does.
+    None,
+    /// The key that the client sent, for a day.
+    Key(String),
+    /// The action and its arguments, for a minute: for what a client may well send twice and nobody means twice.
+    Arguments,
+}
+
 /// The right to do one operation, still to be charged for.
 #[derive(Debug)]
 pub struct Admission {
     room: Arc<Room>,
     operation: Operation,
     arguments_hash: String,
-    /// The name of the idempotency record, where the client gave a key.
+    /// The name of the idempotency record, where there is to be one, and for how long.
     name: Option<String>,
+    keeps_s: i64,
     ring: Ring,
     /// How often it may still be run again because of what it was based on.
     runs_left: u32,
@@ -117,20 +133,22 @@ pub enum Committed {
 impl Admission {
     pub(crate) async fn new(room: Arc<Room>, operation: Operation) -> Result<Self, Problem> {
         let ring = room.sealer.ring().await?;
-        let name = match &operation.idempotency_key {
-            Some(key) => {
-                let caller = &room.caller;
-                let parts = [&*caller.issuer, &caller.subject, &caller.client, &operation.action, key];
-                let name = ring.name(Purpose::Idempotency, &room.tenant, &parts);
-                Some(name.ok_or_else(no_platform_key)?)
-            }
-            None => None,
-        };
         // With a key: a plain hash of a short secret among the arguments would let its reader guess it.
         let arguments_hash = ring
             .name(Purpose::Arguments, &room.tenant, &[&sha256(&operation.arguments)])
             .ok_or_else(no_platform_key)?;
-        Ok(Self { room, operation, arguments_hash, name, ring, runs_left: RUNS_AGAIN_MAX })
+        let caller = &room.caller;
+        let who = [&*caller.issuer, &caller.subject, &caller.client, &operation.action];
+        let named = |purpose, last: &str| {
+            let parts: Vec<&str> = who.into_iter().map(|part| part.as_ref()).chain([last]).collect();
+            ring.name(purpose, &room.tenant, &parts).ok_or_else(no_platform_key)
+        };
+        let (name, keeps_s) = match &operation.idempotency {
+            Idempotency::None => (None, 0),
+            Idempotency::Key(key) => (Some(named(Purpose::Idempotency, key)?), KEY_TTL_S),
+            Idempotency::Arguments => (Some(named(Purpose::Repetition, &arguments_hash)?), ARGUMENTS_TTL_S),
+        };
+        Ok(Self { room, operation, arguments_hash, name, keeps_s, ring, runs_left: RUNS_AGAIN_MAX })
     }
 
     /// A part of an operation that is too large for one transaction: a room of its own, and an admission whose key is
@@ -155,13 +173,14 @@ impl Admission {
             operation: self.operation.clone(),
             arguments_hash: self.arguments_hash.clone(),
             name: self.name.clone(),
+            keeps_s: self.keeps_s,
             ring: self.ring.clone(),
             runs_left,
         };
         (TenantScope { room }, admission)
     }
 
-    /// Whether this operation was done before under the client's key: then the result that it had.
+    /// Whether this operation was done before, as its key or its arguments say: then the result that it had.
     ///
     /// # Errors
     /// [`Problem::IdempotencyMismatch`] when the key was used with other arguments.
@@ -219,7 +238,7 @@ impl Admission {
         let news = news::of(&self.room, &writes)?;
         let growth = Growth::of(&writes);
         let mut plan = self.room.plan.clone();
-        if plan.moving.is_some() || growth.beyond(plan.limits, Stock::default()).is_some() {
+        if plan.moving.is_some() || growth.beyond(&plan, &Stock::default()).is_some() {
             // What is remembered may be over, so nobody is refused for it before it is read again.
             plan = self.room.newer_plan().await?;
             check_moving(&plan, outcome)?;
@@ -227,10 +246,10 @@ impl Admission {
                 return self.again(plan);
             }
         }
-        self.check_growth(&plan, &growth, Stock::default()).await?;
+        self.check_growth(&plan, &growth, &Stock::default()).await?;
         let Room { plans, tenant, clock, .. } = &*self.room;
-        let mut window = Window::guess(plans.minute(tenant).await, clock.now());
-        for attempt in 0..ATTEMPTS_MAX {
+        let mut turn = self.first_turn(&plan).await?;
+        for attempt in 0..attempts_max(&plan) {
             let now = clock.now();
             let transaction = Transaction {
                 admission: &self,
@@ -238,14 +257,14 @@ impl Admission {
                 outcome,
                 writes: &writes,
                 news: &news.items,
-                growth,
+                growth: &growth,
                 empties_cache,
-                window,
+                turn,
                 now,
             };
             match self.send_recorded(transaction, &resources).await? {
                 Ok(()) => {
-                    plans.charged_in(tenant, window.minute(now)).await;
+                    plans.charged_in(tenant, turn.counter, turn.window.minute(now)).await;
                     self.room.tidying.written(news.bytes);
                     if empties_cache {
                         self.room.cache.clear(&self.room.tenant);
@@ -260,11 +279,12 @@ impl Admission {
                     if !plan.promises_as(&self.room.plan) {
                         return self.again(plan);
                     }
-                    self.check_growth(&plan, &growth, Stock::default()).await?;
+                    self.check_growth(&plan, &growth, &Stock::default()).await?;
+                    turn = self.first_turn(&plan).await?;
                 }
-                Err(Cancelled::Meter(meter)) => window = self.next_window(&plan, &meter, now).await?,
+                Err(Cancelled::Meter(meter)) => turn = self.next_turn(&plan, turn, &meter, now).await?,
                 // Where there is room, somebody made it meanwhile, and the next attempt will do.
-                Err(Cancelled::Storage(stock)) => self.check_growth(&plan, &growth, stock).await?,
+                Err(Cancelled::Storage(stock)) => self.check_growth(&plan, &growth, &stock).await?,
                 Err(Cancelled::Write) if repeatable => return self.again(plan),
                 Err(Cancelled::Write) => return Err(changed_meanwhile()),
                 Err(Cancelled::Contended) => {
@@ -298,12 +318,6 @@ impl Admission {
         Ok(Committed::Again(scope, Box::new(admission)))
     }
 
-    async fn refuse_quota<T>(&self, quota: Quota) -> Result<T, Problem> {
-        let problem = Problem::QuotaReached(Box::new(quota));
-        self.record_denial(problem.code()).await?;
-        Err(problem)
-    }
-
     /// What a record of the same name means: a replay, if the arguments are the same.
     fn same(&self, item: &HashMap<String, AttributeValue>) -> Result<Committed, Problem> {
         let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
@@ -312,6 +326,12 @@ impl Admission {
         }
         Ok(Committed::Before(text("result").cloned()))
     }
+}
+
+/// Every counter may take a turn of a minute that was guessed wrong, and one of a minute that is right.
+fn attempts_max(plan: &Plan) -> u32 {
+    let others = u32::from(plan.spread.counters()).saturating_sub(1);
+    ATTEMPTS_MAX.saturating_add(others.saturating_mul(2))
 }
 
 /// A move lets calls read until it closes; then it lets none in.
@@ -328,6 +348,15 @@ fn no_platform_key() -> Problem {
 
 fn changed_meanwhile() -> Problem {
     Problem::Conflict { detail: "a record that this call read has changed meanwhile".to_owned() }
+}
+
+/// The key of a counter of a month, such as `2026-11`.
+pub(crate) fn month_key(tenant: &TenantId, month: &str, counter: u8) -> HashMap<String, AttributeValue> {
+    let sort_key = if counter == 0 { month.to_owned() } else { format!("{month}#{counter}") };
+    HashMap::from([
+        ("pk".to_owned(), AttributeValue::S(Family::Meter.of(tenant))),
+        ("sk".to_owned(), AttributeValue::S(sort_key)),
+    ])
 }
 
 /// The key of an idempotency record.

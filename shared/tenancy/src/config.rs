@@ -177,6 +177,12 @@ impl Config {
         self.require("METRICS_NAMESPACE").ok()
     }
 
+    /// Whom a tenant asks for more than its plan has, in words for people: an address, a name, a URL.
+    #[must_use]
+    pub fn contact(&self) -> Option<&str> {
+        self.require("CONTACT").ok()
+    }
+
     /// Whether this is the laptop.
     #[must_use]
     pub fn is_laptop(&self) -> bool {

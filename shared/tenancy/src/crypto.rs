@@ -35,8 +35,10 @@ pub(crate) enum Purpose {
     Cursor,
     /// What an `input_required` result must bring back.
     RequestState,
-    /// The name of an idempotency record.
+    /// The name of an idempotency record under a client's key.
     Idempotency,
+    /// The name of one that the arguments make.
+    Repetition,
     /// What tells whether the arguments of two calls are the same.
     Arguments,
     /// What a tenant puts into the DNS to prove a domain.
@@ -49,6 +51,7 @@ impl Purpose {
             Self::Cursor => "insula/1/cursor",
             Self::RequestState => "insula/1/request-state",
             Self::Idempotency => "insula/1/idempotency",
+            Self::Repetition => "insula/1/repetition",
             Self::Arguments => "insula/1/arguments",
             Self::Domain => "insula/1/domain",
         }

@@ -47,6 +47,7 @@ pub struct Entrance {
     plans: Plans,
     seats: Seats,
     metrics_namespace: Option<String>,
+    contact: Option<Arc<str>>,
     /// In a function that has to do with domains.
     desk: Option<Arc<Desk>>,
 }
@@ -98,6 +99,7 @@ async fn open_entrance(config: Config, aws: &Aws) -> Result<(Resolver, Entrance)
     let egress = Arc::new(Egress::new(&config));
     let vault = Vault::open(&config, &aws.sdk)?.map(Arc::new);
     let metrics_namespace = config.metrics_namespace().map(str::to_owned);
+    let contact = config.contact().map(Arc::from);
     let secrets = aws_sdk_secretsmanager::Client::new(&aws.sdk);
     let resolver = resolver(config, aws, Freshness::Remembered)?;
     let (warmed, (), sealer) =
@@ -117,6 +119,7 @@ async fn open_entrance(config: Config, aws: &Aws) -> Result<(Resolver, Entrance)
         plans,
         seats: Seats::new(),
         metrics_namespace,
+        contact,
         desk,
     };
     Ok((resolver, entrance))
@@ -213,6 +216,7 @@ impl Entrance {
             registry: self.registry.clone(),
             era: tokio::sync::OnceCell::new(),
             clock: self.clock.clone(),
+            contact: self.contact.clone(),
             staged: std::sync::Mutex::default(),
             tidying: Tidying::default(),
         });

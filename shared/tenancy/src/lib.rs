@@ -31,6 +31,7 @@ pub mod operator;
 mod plan;
 mod problem;
 mod profile;
+mod quota;
 mod record;
 mod registrant;
 mod registrar;
@@ -50,7 +51,7 @@ mod token;
 mod vault;
 mod vend;
 
-pub use admission::{Admission, Committed, Opened, Operation, Outcome, StateSeal};
+pub use admission::{Admission, Committed, Idempotency, Opened, Operation, Outcome, StateSeal};
 pub use alarm::{Attempt, Crossing};
 pub use audit::{
     AUDIT_PAGE_MAX, AuditPage, AuditQuery, AuditRecord, Break, Decision, Head, Resource, Verified, Who, Wrong,
@@ -69,17 +70,18 @@ pub use feature::{Feature, Overrides};
 pub use invoke::Answered;
 pub use key::{CollectionName, CollectionNameError, ItemId, ItemIdError};
 pub use meter::{Meter, StreamEvent, StreamReply, start_meter};
-pub use plan::{Limits, Moving, Placement, Plan};
-pub use problem::{Cause, Denial, Problem, Quota, Reset, Unauthenticated};
+pub use plan::{Limits, Moving, Placement, Plan, Spread};
+pub use problem::{Cause, Denial, Problem, Unauthenticated};
 pub use profile::Profile;
+pub use quota::{Quota, QuotaKind, Reset};
 pub use record::{INDEXES_MAX, Indexed, RECORD_BYTES_MAX, Record, Stored};
 pub use registrar::{DomainReply, DomainRequest, NoAnswer, Registrar, Unproved, Verdict};
 pub use resolve::{Position, Resolver, ResourceMetadata};
 pub use scope::{
     ASSET_BYTES_MAX, ASSETS_MAX, Asset, AssetEntry, AssetName, AssetNameError, BATCH_MAX, Checked,
     DOMAINS_MAX, Direction, DomainEntry, DomainState, HITS_MAX, ImageType, Items, Member, Order, PAGE_MAX,
-    Page, Query, QuotaKind, Resealed, SECRET_BYTES_MAX, SECRETS_MAX, SecretEntry, SecretName,
-    SecretNameError, StoredSettings, TenantScope, Transact, Usage,
+    Page, Query, Resealed, SECRET_BYTES_MAX, SECRETS_MAX, SecretEntry, SecretName, SecretNameError,
+    StoredSettings, TenantScope, Transact, Usage,
 };
 pub use search::{Hit, Searchable};
 pub use settings::{

@@ -24,6 +24,7 @@ mod own_key;
 mod own_table;
 mod partitions;
 mod plan;
+mod spread;
 
 pub use crate::registry::ROUTE_TTL_S;
 pub use keys::Rewrapped;

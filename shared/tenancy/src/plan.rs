@@ -1,6 +1,10 @@
 //! What a tenant may use: limits by tier, in a row that only the operator's role can write.
 
-use std::{collections::HashMap, str::FromStr, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    str::FromStr,
+    sync::Arc,
+};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -11,12 +15,17 @@ use moka::future::Cache;
 use serde::Serialize;
 
 use crate::{
-    Feature, Problem,
+    CollectionName, Feature, Problem,
     aws::read_item,
     feature::Overrides,
     key::Family,
     tenant::{Status, TenantId, Tier, UnknownWord},
 };
+
+mod spread;
+
+pub use spread::Spread;
+pub(crate) use spread::{Settled, parts};
 
 /// A tenant's plan row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +38,10 @@ pub struct Plan {
     pub tier: Tier,
     /// What it may use.
     pub limits: Limits,
+    /// How many items it may keep in a collection, where that has a limit of its own.
+    pub collection_items: BTreeMap<CollectionName, u64>,
+    /// The counters over which its calls are spread.
+    pub spread: Spread,
     /// Features that it has, or has not, whatever its tier says.
     pub overrides: Overrides,
     /// Where its data is.
@@ -109,8 +122,8 @@ const PLANS_MAX: u64 = 10_000;
 #[derive(Debug, Clone)]
 pub(crate) struct Plans {
     known: Cache<(TenantId, u64), Plan>,
-    /// The minute that a tenant's calls were last charged to: where the next charge is tried first.
-    minutes: Cache<TenantId, i64>,
+    /// The minute that a counter of a tenant's was last charged in: where the next charge is tried first.
+    minutes: Cache<(TenantId, u8), i64>,
     table: Arc<str>,
 }
 
@@ -136,13 +149,13 @@ impl Plans {
         Self { known, minutes, table }
     }
 
-    /// The minute that the tenant was last charged in here. Others may have charged it in a later one.
-    pub(crate) async fn minute(&self, tenant: &TenantId) -> Option<i64> {
-        self.minutes.get(tenant).await
+    /// The minute that this counter was last charged in here. Others may have charged it in a later one.
+    pub(crate) async fn minute(&self, tenant: &TenantId, counter: u8) -> Option<i64> {
+        self.minutes.get(&(tenant.clone(), counter)).await
     }
 
-    pub(crate) async fn charged_in(&self, tenant: &TenantId, minute: i64) {
-        self.minutes.insert(tenant.clone(), minute).await;
+    pub(crate) async fn charged_in(&self, tenant: &TenantId, counter: u8, minute: i64) {
+        self.minutes.insert((tenant.clone(), counter), minute).await;
     }
 
     /// The table of all, in which every tenant's plan is.
@@ -203,6 +216,8 @@ impl Plan {
             status: Status::Active,
             tier,
             limits: Limits::of(tier),
+            collection_items: BTreeMap::new(),
+            spread: Spread::default(),
             overrides: Overrides::default(),
             placement: Placement::Pooled,
             moving: None,
@@ -225,12 +240,17 @@ impl Plan {
             && Feature::ALL.iter().all(|&feature| self.has(feature) == other.has(feature))
     }
 
-    /// The condition of a transaction that this is still the plan, and the tenant is served.
-    pub(crate) fn still(&self, table: &str, tenant: &TenantId) -> Result<TransactWriteItem, BuildError> {
+    /// The condition of a transaction that this is still the plan, and the tenant is served. Each counter has its own copy
+    /// of the row, since transactions meet on a condition as they do on a write.
+    pub(crate) fn still(
+        &self,
+        table: &str,
+        tenant: &TenantId,
+        counter: u8,
+    ) -> Result<TransactWriteItem, BuildError> {
         let check = ConditionCheck::builder()
             .table_name(table)
-            .key("pk", AttributeValue::S(Family::Plan.of(tenant)))
-            .key("sk", AttributeValue::S("PLAN".to_owned()))
+            .set_key(Some(Self::key(tenant, counter)))
             .condition_expression("epoch = :epoch AND #status = :active")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":epoch", AttributeValue::N(self.epoch.to_string()))
@@ -239,23 +259,34 @@ impl Plan {
         Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
+    /// The key of the row, or of a counter's copy of it.
+    pub(crate) fn key(tenant: &TenantId, counter: u8) -> HashMap<String, AttributeValue> {
+        let sort_key = if counter == 0 { "PLAN".to_owned() } else { format!("PLAN#{counter}") };
+        HashMap::from([
+            ("pk".to_owned(), AttributeValue::S(Family::Plan.of(tenant))),
+            ("sk".to_owned(), AttributeValue::S(sort_key)),
+        ])
+    }
+
     /// The row as the store has it.
-    pub(crate) fn item(&self, tenant: &TenantId) -> HashMap<String, AttributeValue> {
+    pub(crate) fn item(&self, tenant: &TenantId, counter: u8) -> HashMap<String, AttributeValue> {
         let number = |n: u64| AttributeValue::N(n.to_string());
         let text = |s: &str| AttributeValue::S(s.to_owned());
-        let mut item = HashMap::from([
-            ("pk".to_owned(), AttributeValue::S(Family::Plan.of(tenant))),
-            ("sk".to_owned(), text("PLAN")),
-            ("epoch".to_owned(), number(self.epoch)),
-            ("status".to_owned(), text(self.status.word())),
-            ("tier".to_owned(), text(self.tier.word())),
-            ("features".to_owned(), self.overrides.attribute()),
-        ]);
+        let mut item = Self::key(tenant, counter);
+        item.insert("epoch".to_owned(), number(self.epoch));
+        item.insert("status".to_owned(), text(self.status.word()));
+        item.insert("tier".to_owned(), text(self.tier.word()));
+        item.insert("features".to_owned(), self.overrides.attribute());
         item.insert("data_key".to_owned(), number(self.data_key.into()));
         item.insert("placement".to_owned(), text(self.placement.word()));
         item.extend(self.own_kms_key.as_deref().map(|arn| ("own_kms_key".to_owned(), text(arn))));
         item.extend(self.moving.map(|moving| ("moving".to_owned(), text(moving.word()))));
         item.extend(self.limits.named().map(|(name, limit)| (name.to_owned(), number(limit))));
+        if !self.collection_items.is_empty() {
+            let limits = self.collection_items.iter().map(|(name, limit)| (name.to_string(), number(*limit)));
+            item.insert("collection_items".to_owned(), AttributeValue::M(limits.collect()));
+        }
+        item.extend(self.spread.attributes());
         item
     }
 
@@ -273,6 +304,8 @@ impl Plan {
                 items: number("items")?,
                 members: number("members")?,
             },
+            collection_items: collection_items(item.get("collection_items"))?,
+            spread: Spread::read(item)?,
             overrides: Overrides::read(item.get("features"))?,
             placement: text("placement")?.parse().ok()?,
             moving: Moving::read(item.get("moving"))?,
@@ -289,13 +322,15 @@ impl Plan {
     /// # Errors
     /// [`Problem::Internal`] when there is none: a tenant without a plan is not served.
     pub(crate) async fn fetch(client: &Client, table: &str, tenant: &TenantId) -> Result<Self, Problem> {
-        let key = HashMap::from([
-            ("pk".to_owned(), AttributeValue::S(Family::Plan.of(tenant))),
-            ("sk".to_owned(), AttributeValue::S("PLAN".to_owned())),
-        ]);
-        let item = read_item(client, table, key, "reading the plan").await?;
+        let item = read_item(client, table, Self::key(tenant, 0), "reading the plan").await?;
         item.as_ref()
             .and_then(Self::read)
             .ok_or_else(|| Problem::internal("reading the plan", "the row is missing or not whole"))
     }
+}
+
+fn collection_items(attribute: Option<&AttributeValue>) -> Option<BTreeMap<CollectionName, u64>> {
+    let Some(attribute) = attribute else { return Some(BTreeMap::new()) };
+    let limits = attribute.as_m().ok()?.iter();
+    limits.map(|(name, limit)| Some((name.parse().ok()?, limit.as_n().ok()?.parse().ok()?))).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, sync::Arc};
 
-use crate::{Feature, Moment, Tier, alarm::Crossing, settings::Fault};
+use crate::{Feature, Quota, Tier, alarm::Crossing, settings::Fault};
 
 /// Why a request ended without its result. [`Display`](fmt::Display) is for the caller; `source()` is for the log.
 #[derive(Debug)]
@@ -113,35 +113,6 @@ pub struct Unauthenticated {
     pub resource_metadata: Option<String>,
     /// Whose token it was, where it is good at another tenant's address. For the operator alone.
     pub crossing: Option<Box<Crossing>>,
-}
-
-/// A quota that is used up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Quota {
-    /// A stable word, for instance `calls_month`.
-    pub kind: &'static str,
-    /// The limit of the period, or for ever where there is none.
-    pub limit: u64,
-    /// What is used of it.
-    pub used: u64,
-    /// When the period ends; a quota of what is kept has none.
-    pub resets: Option<Reset>,
-}
-
-/// The end of a quota's period.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reset {
-    /// In seconds since 1970 UTC.
-    pub at_s: i64,
-    /// Counted from now, at least 1.
-    pub in_s: u64,
-}
-
-impl Reset {
-    pub(crate) fn at(at_s: i64, now: Moment) -> Self {
-        let in_s = u64::try_from(at_s.saturating_sub(now.seconds())).unwrap_or(1).max(1);
-        Self { at_s, in_s }
-    }
 }
 
 /// Why a token, a host or their combination was refused. A stable word in logs; the caller sees none of them.
@@ -355,22 +326,6 @@ impl fmt::Display for Problem {
             Self::Unavailable { .. } => f.write_str("temporarily unavailable; try again"),
             Self::Denied { .. } | Self::Internal { .. } => f.write_str("internal error"),
             Self::Forged { what } => f.write_str(what),
-        }
-    }
-}
-
-impl fmt::Display for Quota {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, limit, used, resets } = self;
-        match resets {
-            Some(reset) => {
-                write!(f, "the quota {kind} of {limit} is used up; it resets in {} s", reset.in_s)
-            }
-            None => write!(
-                f,
-                "the quota {kind} of {limit} leaves no room for this, with {used} in use; remove something, or ask the \
-                 workspace's operator for more"
-            ),
         }
     }
 }

@@ -54,7 +54,7 @@ pub(crate) use settings::current_id as settings_id;
 pub(crate) use shelf::OnShelf;
 pub use shelf::{BATCH_MAX, PAGE_MAX};
 pub use transact::Transact;
-pub use usage::{QuotaKind, Usage};
+pub use usage::Usage;
 
 /// All that a tool can reach: one tenant's data, by the tenant's own credentials.
 ///
@@ -98,6 +98,8 @@ pub(crate) struct Room {
     /// The versions that this call asks the cache under, read when it asks first.
     pub(crate) era: OnceCell<Era>,
     pub(crate) clock: Clock,
+    /// Whom to ask for more than a limit leaves.
+    pub(crate) contact: Option<Arc<str>>,
     pub(crate) staged: Mutex<Staged>,
     pub(crate) tidying: Tidying,
 }
@@ -161,6 +163,7 @@ impl Room {
             registry: self.registry.clone(),
             era: OnceCell::new(),
             clock: self.clock.clone(),
+            contact: self.contact.clone(),
             staged: Mutex::default(),
             tidying: Tidying::default(),
         }

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::{
 use moka::future::Cache;
 
 use crate::{
-    Plan, Problem, Quota,
+    Plan, Problem, Quota, QuotaKind,
     aws::{read_item, store_problem},
     key::{ItemId, Shelf},
     record::{Prepared, Raw, Stored},
@@ -98,7 +98,8 @@ impl Seat<'_> {
                 Taken::Now => return Ok(()),
                 Taken::None(used) => {
                     let limit = plan.limits.members;
-                    let quota = Quota { kind: "members", limit, used, resets: None };
+                    let contact = self.room.contact.clone();
+                    let quota = Quota { kind: QuotaKind::Members, limit, used, resets: None, contact };
                     return Err(Problem::QuotaReached(Box::new(quota)));
                 }
                 Taken::Plan => {
@@ -122,7 +123,7 @@ impl Seat<'_> {
 
     /// The plan as it was thought to be, the row of the member, and for somebody new one of the seats that are left.
     async fn write(&self, plan: &Plan, table: &str, had: Option<&Stored<Member>>) -> Result<Taken, Problem> {
-        let still = plan.still(self.room.plans.table(), &self.room.tenant).map_err(fault)?;
+        let still = plan.still(self.room.plans.table(), &self.room.tenant, 0).map_err(fault)?;
         let mut items = vec![still, self.member(table, had)?];
         if had.is_none() {
             items.push(self.count(plan, table)?);

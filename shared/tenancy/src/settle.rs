@@ -115,8 +115,8 @@ fn counted<'e, T, E: AsRef<Problem>>(ended: &'e Result<T, E>, outcome: fn(&T) ->
 }
 
 fn may_have_acted() -> Problem {
-    let detail = "a call under this idempotency key was begun, and may have acted outside; look there, and use another key \
-                  to do it again";
+    let detail = "this call was begun before, and may have acted outside; look there, and use another idempotency key to do \
+                  it again";
     Problem::Conflict { detail: detail.to_owned() }
 }
 

@@ -16,9 +16,7 @@ pub(crate) fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<Tenan
                       next_cursor back as cursor, with all else as it was, to go on. For admins.",
         hints: Hints { read_only: true, destructive: false, idempotent: true, open_world: false },
         scopes: &["workspace:admin"],
-        needs: &[],
-        resource: None,
-        meta: None,
+        ..ToolSpec::default()
     };
     builder.tool(spec, search)
 }

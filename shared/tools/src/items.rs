@@ -64,7 +64,7 @@ fn spec((name, title): (&'static str, &'static str), description: &'static str, 
         _ => "collections/{collection}/items/{id}",
     });
     let scopes: &[&str] = if hints.read_only { &["items:read"] } else { &["items:write"] };
-    ToolSpec { name, title, description, hints, scopes, needs: &[], resource, meta: None }
+    ToolSpec { name, title, description, hints, scopes, resource, ..ToolSpec::default() }
 }
 
 /// A new item.

@@ -71,10 +71,11 @@ impl From<ToolError> for Refusal {
     fn from(ToolError(problem): ToolError) -> Self {
         let data = match &problem {
             Problem::QuotaReached(quota) => Some(serde_json::json!({
-                "kind": quota.kind,
+                "kind": quota.kind.word(),
                 "limit": quota.limit,
                 "used": quota.used,
-                "resets_at_s": quota.resets.map(|reset| reset.at_s),
+                "resets_at": quota.resets.map(|reset| reset.rfc3339()),
+                "contact": quota.contact,
             })),
             _ => None,
         };

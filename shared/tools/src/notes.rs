@@ -22,9 +22,7 @@ pub(crate) fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<Tenan
                 description: "Keeps a new note with a title and a text, and returns it with its id.",
                 hints: Hints { read_only: false, destructive: false, idempotent: false, open_world: false },
                 scopes: &["notes:write"],
-                needs: &[],
-                resource: None,
-                meta: None,
+                ..ToolSpec::default()
             },
             create,
         )
@@ -35,9 +33,8 @@ pub(crate) fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<Tenan
                 description: "Returns the note with this id.",
                 hints: READ,
                 scopes: &["notes:read"],
-                needs: &[],
                 resource: Some(ITEM),
-                meta: None,
+                ..ToolSpec::default()
             },
             get,
         )
@@ -48,9 +45,7 @@ pub(crate) fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<Tenan
                 description: "Returns notes, oldest first, a page at a time. Pass next_cursor back as cursor to go on.",
                 hints: READ,
                 scopes: &["notes:read"],
-                needs: &[],
-                resource: None,
-                meta: None,
+                ..ToolSpec::default()
             },
             list,
         )
@@ -61,9 +56,8 @@ pub(crate) fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<Tenan
                 description: "Removes the note with this id for good, and returns what it was.",
                 hints: Hints { read_only: false, destructive: true, idempotent: true, open_world: false },
                 scopes: &["notes:write"],
-                needs: &[],
                 resource: Some(ITEM),
-                meta: None,
+                ..ToolSpec::default()
             },
             delete,
         )

@@ -15,9 +15,8 @@ pub(crate) fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<Tenan
         description: "Returns a stable, opaque id of the signed-in user in this workspace, and the workspace's tier.",
         hints: Hints { read_only: true, destructive: false, idempotent: true, open_world: false },
         scopes: &["profile:read"],
-        needs: &[],
-        resource: None,
         meta: Some(serde_json::json!({ "openai/profile": true })),
+        ..ToolSpec::default()
     };
     builder.tool(spec, get)
 }

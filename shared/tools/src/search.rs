@@ -29,9 +29,7 @@ pub(crate) fn declare(
                               begins so. Pass an id to fetch for the whole text.",
                 hints: READ,
                 scopes: &["search:read"],
-                needs: &[],
-                resource: None,
-                meta: None,
+                ..ToolSpec::default()
             },
             search,
         )
@@ -42,9 +40,8 @@ pub(crate) fn declare(
                 description: "Returns the whole text of a result of search.",
                 hints: READ,
                 scopes: &["search:read"],
-                needs: &[],
                 resource: Some("search/{id}"),
-                meta: None,
+                ..ToolSpec::default()
             },
             move |scope, args| fetch(collections.clone(), scope, args),
         )

@@ -22,9 +22,9 @@ pub(crate) fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<Tenan
         description: "Posts the note with this id to the Slack channel that the workspace's admins have set.",
         hints: Hints { read_only: false, destructive: false, idempotent: false, open_world: true },
         scopes: &["notes:read", "notes:write"],
-        needs: &[],
         resource: Some(notes::ITEM),
-        meta: None,
+        retry_safe: true,
+        ..ToolSpec::default()
     };
     builder.tool(spec, share)
 }

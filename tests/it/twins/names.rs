@@ -6,8 +6,9 @@ use std::collections::HashMap;
 const MOMENT: &str = "0000-00-00T00:00:00.000000Z";
 /// How a request's id is written, in hexadecimal digits.
 const REQUEST: &str = "00000000-0000-0000-0000-000000000000";
-/// What is measured is never the same twice.
-const TIMED: &str = "duration_ms";
+/// What is measured, and which instance of a function wrote a record and how many of its chain were before, is never the same
+/// twice.
+const OF_INSTANCES: [&str; 3] = ["duration_ms", "writer", "seq"];
 /// From so many letters on a word is a seal: nothing that a test says is as long.
 const SEAL_MIN: usize = 40;
 
@@ -37,7 +38,9 @@ impl Names {
             let word = rest.find(|c| !is_of_word(c)).unwrap_or(rest.len());
             let (token, behind) = rest.split_at(moment.map_or(word.max(first.len_utf8()), str::len));
             match kind(token) {
-                _ if last_word == TIMED && token.bytes().all(|b| b.is_ascii_digit()) => plain.push_str("<time>"),
+                _ if OF_INSTANCES.contains(&last_word) && token.starts_with(is_of_word) => {
+                    plain.push_str(&format!("<{last_word}>"));
+                }
                 Some(kind) => {
                     let next = self.known.len();
                     let number = *self.known.entry(token.to_owned()).or_insert(next);
@@ -91,8 +94,8 @@ fn what_is_generated_has_a_name_and_nothing_else_has() {
     assert_eq!(names.plain(&format!("{two} 01m00000000000000000000003")), "<id 1> <id 4>");
     let request = "e3e56820-7ac3-44a3-b694-1bfd2843af50";
     assert_eq!(
-        names.plain(&format!("{{\"request_id\":\"{request}\",\"duration_ms\":91,\"epoch\":91}}")),
-        "{\"request_id\":\"<request 5>\",\"duration_ms\":<time>,\"epoch\":91}"
+        names.plain(&format!("{{\"request_id\":\"{request}\",\"seq\":91,\"epoch\":91}}")),
+        "{\"request_id\":\"<request 5>\",\"seq\":<seq>,\"epoch\":91}"
     );
     for ordinary in ["2026-11-24T06:00:00Z", "2026-11-24", &one[1..], "01M-0000000000000000000001"] {
         assert_eq!(names.plain(ordinary), ordinary);

@@ -283,8 +283,7 @@ impl Door {
         let operation = operation(head, &signed.service, &body);
         let follows = self.followers.contains(&signed.session.role_arn);
         self.ledger.count_call(&signed.service, &operation, follows);
-        let fault =
-            if follows { None } else { self.ledger.take_fault(&signed.service, &operation, &body) };
+        let fault = if follows { None } else { self.ledger.take_fault(&signed.service, &operation, &body) };
         match fault {
             Some(FaultKind::Before) => return Outcome::Json(Reply::fault("InternalServerError")),
             Some(FaultKind::Throttle) => {

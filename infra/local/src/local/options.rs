@@ -61,6 +61,7 @@ impl Options {
         let mut parameters = BTreeMap::from(
             [
                 ("Environment", "laptop"),
+                ("Contact", "operator@example.com"),
                 ("Edge", edge),
                 ("BaseDomain", "localhost"),
                 ("TenantIsolation", if self.isolation { "on" } else { "off" }),

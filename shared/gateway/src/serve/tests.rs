@@ -1,7 +1,7 @@
 use std::{cell::Cell, future::pending};
 
 use http::StatusCode;
-use insula_tenancy::{Denial, Problem, Quota, Reset};
+use insula_tenancy::{Denial, Problem, Quota, QuotaKind, Reset};
 use serde_json::json;
 
 use super::*;
@@ -139,7 +139,8 @@ async fn a_problem_keeps_its_status_challenge_and_time_to_retry() {
     let broken = Reply::problem(&Problem::unauthenticated(Denial::NoToken, Some("a\r\nb".to_owned())));
     assert_eq!(broken.headers["www-authenticate"], "Bearer");
 
-    let quota = Quota { kind: "calls_month", limit: 10, used: 10, resets: Some(Reset { at_s: 0, in_s: 77 }) };
+    let resets = Some(Reset { at_s: 0, in_s: 77 });
+    let quota = Quota { kind: QuotaKind::CallsMonth, limit: 10, used: 10, resets, contact: None };
     let reply = Reply::problem(&Problem::QuotaReached(Box::new(quota)));
     assert_eq!((reply.status.as_u16(), reply.headers["retry-after"].to_str().unwrap()), (429, "77"));
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Admission, KEY_TTL_S, Outcome, RESULT_BYTES_MAX, idempotency_key};
+use super::{Admission, Outcome, RESULT_BYTES_MAX, idempotency_key};
 use crate::{Problem, aws::store_problem, scope::Room};
 
 /// The record that the transaction of [`Outcome::Begun`] makes. Where it is never ended, the operation may have acted,
@@ -12,6 +12,7 @@ use crate::{Problem, aws::store_problem, scope::Room};
 pub(crate) struct Begun {
     room: Arc<Room>,
     name: Option<String>,
+    keeps_s: i64,
     arguments_hash: String,
 }
 
@@ -21,6 +22,7 @@ impl Admission {
         Begun {
             room: Arc::clone(&self.room),
             name: self.name.clone(),
+            keeps_s: self.keeps_s,
             arguments_hash: self.arguments_hash.clone(),
         }
     }
@@ -31,7 +33,7 @@ impl Begun {
     /// left as it is. A failure is logged and no more: the effect is there, whatever becomes of its record.
     pub(crate) async fn end(self, outcome: Outcome<'_>) {
         let (until_s, result) = match outcome {
-            Outcome::Done { result } if result.len() <= RESULT_BYTES_MAX => (KEY_TTL_S, Some(result)),
+            Outcome::Done { result } if result.len() <= RESULT_BYTES_MAX => (self.keeps_s, Some(result)),
             Outcome::Failed { .. } if !self.room.went_out.load(Ordering::Relaxed) => (0, None),
             _ => return,
         };

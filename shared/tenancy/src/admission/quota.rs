@@ -1,39 +1,47 @@
 //! What a limit leaves, and which quota is used up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use super::{Admission, transaction::Window};
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::{Admission, ITEMS_OF};
 use crate::{
-    Problem,
-    clock::Moment,
+    CollectionName, Problem,
     key::Shelf,
-    plan::{Limits, Plan},
-    problem::{Quota, Reset},
+    plan::Plan,
+    quota::{Quota, QuotaKind, Reset},
     staged::{Change, Place, Write},
 };
 
-/// The month's counters as they were when a condition on them failed. A row that is missing counts nothing.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Meter {
-    pub(super) calls: u64,
-    pub(super) minute: i64,
-    pub(super) minute_calls: u64,
-}
-
 /// What the tenant keeps, as it was when a condition on it failed.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Stock {
     pub(super) bytes: u64,
     pub(super) items: u64,
+    pub(super) collections: BTreeMap<CollectionName, u64>,
 }
 
-/// What a call adds to what is kept: bytes of all documents but members, items of collections, and members. Less than
-/// nothing is a gain. No call adds members: seats are taken at the entrance.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+impl Stock {
+    /// The row; a counter that is missing counts nothing.
+    pub(super) fn read(row: &HashMap<String, AttributeValue>) -> Self {
+        let counted = |name: &str| row.get(name)?.as_n().ok()?.parse().ok();
+        let collection = |name: &String| Some((name.strip_prefix(ITEMS_OF)?.parse().ok()?, counted(name)?));
+        Self {
+            bytes: counted("byte_count").unwrap_or(0),
+            items: counted("item_count").unwrap_or(0),
+            collections: row.keys().filter_map(collection).collect(),
+        }
+    }
+}
+
+/// What a call adds to what is kept: bytes of all documents but members, items of all collections and of each, and members.
+/// Less than nothing is a gain. No call adds members: seats are taken at the entrance.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Growth {
     pub(super) bytes: i64,
     pub(super) items: i64,
     pub(super) members: i64,
+    pub(super) collections: BTreeMap<CollectionName, i64>,
 }
 
 impl Growth {
@@ -49,28 +57,36 @@ impl Growth {
             let bytes = bytes_after.saturating_sub(write.bytes_before);
             match shelf {
                 Shelf::Members => growth.members = growth.members.saturating_add(more),
-                Shelf::Items(_) => {
+                Shelf::Items(collection) => {
                     growth.items = growth.items.saturating_add(more);
                     growth.bytes = growth.bytes.saturating_add(bytes);
+                    let here = growth.collections.entry(collection.clone()).or_default();
+                    *here = here.saturating_add(more);
                 }
                 Shelf::Settings | Shelf::Secrets | Shelf::Assets | Shelf::Domains => {
                     growth.bytes = growth.bytes.saturating_add(bytes);
                 }
             }
         }
+        growth.collections.retain(|_, more| *more != 0);
         growth
     }
 
     /// The limit that leaves no room for it beside what there is.
-    pub(super) fn beyond(self, limits: Limits, stock: Stock) -> Option<Quota> {
-        let Stock { bytes, items } = stock;
-        if self.bytes > 0 && self.bytes > room(limits.storage_bytes, bytes) {
-            Some(Quota { kind: "storage_bytes", limit: limits.storage_bytes, used: bytes, resets: None })
-        } else if self.items > 0 && self.items > room(limits.items, items) {
-            Some(Quota { kind: "items", limit: limits.items, used: items, resets: None })
-        } else {
-            None
+    pub(super) fn beyond(&self, plan: &Plan, stock: &Stock) -> Option<(QuotaKind, u64, u64)> {
+        let limits = plan.limits;
+        if self.bytes > 0 && self.bytes > room(limits.storage_bytes, stock.bytes) {
+            return Some((QuotaKind::StorageBytes, limits.storage_bytes, stock.bytes));
         }
+        if self.items > 0 && self.items > room(limits.items, stock.items) {
+            return Some((QuotaKind::Items, limits.items, stock.items));
+        }
+        self.collections.iter().find_map(|(collection, more)| {
+            let limit = *plan.collection_items.get(collection)?;
+            let used = stock.collections.get(collection).copied().unwrap_or(0);
+            let kind = || QuotaKind::ItemsOf(collection.clone());
+            (*more > 0 && *more > room(limit, used)).then(|| (kind(), limit, used))
+        })
     }
 }
 
@@ -80,39 +96,27 @@ fn room(limit: u64, used: u64) -> i64 {
 }
 
 impl Admission {
-    /// Which window to try next, seeing the meter as it was when the condition failed; or which quota is used up.
-    pub(super) async fn next_window(
-        &self,
-        plan: &Plan,
-        meter: &Meter,
-        now: Moment,
-    ) -> Result<Window, Problem> {
-        let limits = plan.limits;
-        let quota = |kind, limit, used, at_s| Quota { kind, limit, used, resets: Some(Reset::at(at_s, now)) };
-        let reached = if meter.calls >= limits.calls_month {
-            quota("calls_month", limits.calls_month, meter.calls, now.next_month_s())
-        } else if meter.minute >= now.minute() && meter.minute_calls >= limits.calls_minute {
-            let at_s = meter.minute.saturating_add(1).saturating_mul(60);
-            quota("calls_minute", limits.calls_minute, meter.minute_calls, at_s)
-        } else if meter.minute >= now.minute() {
-            // Another instance opened this minute, or its clock is a little ahead: its minute counts.
-            return Ok(Window::Running(meter.minute));
-        } else {
-            return Ok(Window::Opened);
-        };
-        self.refuse_quota(reached).await
-    }
-
     /// Refuses what may not grow so much, seeing what there is.
     pub(super) async fn check_growth(
         &self,
         plan: &Plan,
         growth: &Growth,
-        stock: Stock,
+        stock: &Stock,
     ) -> Result<(), Problem> {
-        match growth.beyond(plan.limits, stock) {
-            Some(reached) => self.refuse_quota(reached).await,
+        match growth.beyond(plan, stock) {
+            Some(reached) => self.refuse_quota(reached, None).await,
             None => Ok(()),
         }
+    }
+
+    pub(super) async fn refuse_quota<T>(
+        &self,
+        (kind, limit, used): (QuotaKind, u64, u64),
+        resets: Option<Reset>,
+    ) -> Result<T, Problem> {
+        let contact = self.room.contact.clone();
+        let problem = Problem::QuotaReached(Box::new(Quota { kind, limit, used, resets, contact }));
+        self.record_denial(problem.code()).await?;
+        Err(problem)
     }
 }

@@ -12,8 +12,9 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{
-    Admission, DAY, KEY_TTL_S, Outcome, TOOL, idempotency_key,
-    quota::{Growth, Meter, Stock},
+    Admission, DAY, ITEMS_OF, Outcome, TOOL, idempotency_key, month_key,
+    quota::{Growth, Stock},
+    turn::{Meter, Turn, Window},
 };
 use crate::{
     Problem,
@@ -23,38 +24,13 @@ use crate::{
     crypto::sha256,
     key::{Family, Shelf},
     plan::Plan,
-    scope::settings_version_key,
+    scope::{settings_version_key, stock_key},
     staged::{Change, Place, Write},
 };
 
 type Item = HashMap<String, AttributeValue>;
 
 const DOING: &str = "committing a call";
-
-/// Which minute the charge goes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Window {
-    /// This call is the first of its minute, as far as is known.
-    Opened,
-    /// This minute runs already.
-    Running(i64),
-}
-
-impl Window {
-    /// Where a charge is tried first: a minute that was charged to before, if it may still run. Whoever guesses wrong tries
-    /// once more.
-    pub(super) fn guess(charged: Option<i64>, now: Moment) -> Self {
-        charged.filter(|minute| *minute >= now.minute()).map_or(Self::Opened, Self::Running)
-    }
-
-    /// The minute of a charge at this moment.
-    pub(super) fn minute(self, now: Moment) -> i64 {
-        match self {
-            Self::Opened => now.minute(),
-            Self::Running(minute) => minute,
-        }
-    }
-}
 
 /// One attempt.
 pub(super) struct Transaction<'a> {
@@ -64,9 +40,9 @@ pub(super) struct Transaction<'a> {
     pub(super) writes: &'a BTreeMap<Place, Write>,
     /// What the writes are for searches.
     pub(super) news: &'a [Item],
-    pub(super) growth: Growth,
+    pub(super) growth: &'a Growth,
     pub(super) empties_cache: bool,
-    pub(super) window: Window,
+    pub(super) turn: Turn,
     pub(super) now: Moment,
 }
 
@@ -132,7 +108,7 @@ impl Transaction<'_> {
         if let Some(name) = self.kept_name() {
             actions.push((Part::Idempotency, self.idempotency(name)?));
         }
-        if self.growth != Growth::default() {
+        if *self.growth != Growth::default() {
             actions.push((Part::Storage, self.storage()?));
         }
         if self.empties_cache {
@@ -159,46 +135,45 @@ impl Transaction<'_> {
 
     fn plan(&self) -> Result<TransactWriteItem, Problem> {
         let room = &self.admission.room;
-        self.plan.still(room.plans.table(), &room.tenant).map_err(fault)
+        self.plan.still(room.plans.table(), &room.tenant, self.turn.counter).map_err(fault)
     }
 
     fn meter(&self) -> Result<TransactWriteItem, Problem> {
-        let limits = self.plan.limits;
+        let (room, turn) = (&self.admission.room, self.turn);
         let update = self
-            .counters(&self.now.month())
+            .update(month_key(&room.tenant, &self.now.month(), turn.counter))
             .expression_attribute_names("#tool", [TOOL, &self.admission.operation.action].concat())
             .expression_attribute_names("#day", [DAY, &self.now.day_of_month()].concat())
             .expression_attribute_values(":zero", number(0))
             .expression_attribute_values(":one", number(1))
-            .expression_attribute_values(":month", number(limits.calls_month))
+            .expression_attribute_values(":month", number(turn.month_part(self.plan, self.now)))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let update = match self.window {
+        // Nothing was ever counted below nothing.
+        let never = if turn.is_shut(self.plan, self.now) { " AND calls < :zero" } else { "" };
+        let update = match turn.window {
             Window::Opened => update
                 .update_expression(
                     "SET calls = if_not_exists(calls, :zero) + :one, #tool = if_not_exists(#tool, :zero) + :one, \
                      #day = if_not_exists(#day, :zero) + :one, win = :win, win_calls = :one",
                 )
-                .condition_expression(
-                    "(attribute_not_exists(calls) OR calls < :month) AND (attribute_not_exists(win) OR win < :win)",
-                )
+                .condition_expression(format!(
+                    "(attribute_not_exists(calls) OR calls < :month) AND (attribute_not_exists(win) OR win < :win){never}",
+                ))
                 .expression_attribute_values(":win", AttributeValue::N(self.now.minute().to_string())),
             Window::Running(minute) => update
                 .update_expression(
                     "SET calls = calls + :one, #tool = if_not_exists(#tool, :zero) + :one, \
                      #day = if_not_exists(#day, :zero) + :one, win_calls = win_calls + :one",
                 )
-                .condition_expression("calls < :month AND win = :win AND win_calls < :minute")
-                .expression_attribute_values(":minute", number(limits.calls_minute))
+                .condition_expression(format!("calls < :month AND win = :win AND win_calls < :minute{never}"))
+                .expression_attribute_values(":minute", number(turn.minute_part(self.plan, minute)))
                 .expression_attribute_values(":win", AttributeValue::N(minute.to_string())),
         };
         Ok(TransactWriteItem::builder().update(update.build().map_err(fault)?).build())
     }
 
-    fn counters(&self, sort_key: &str) -> UpdateBuilder {
-        Update::builder()
-            .table_name(&*self.admission.room.table)
-            .key("pk", text(&Family::Meter.of(&self.admission.room.tenant)))
-            .key("sk", text(sort_key))
+    fn update(&self, key: Item) -> UpdateBuilder {
+        Update::builder().table_name(&*self.admission.room.table).set_key(Some(key))
     }
 
     fn audit(&self, audit: &Link) -> Result<TransactWriteItem, Problem> {
@@ -207,7 +182,7 @@ impl Transaction<'_> {
 
     fn idempotency(&self, name: &str) -> Result<TransactWriteItem, Problem> {
         let admission = self.admission;
-        let until_s = self.now.plus_s(KEY_TTL_S).seconds();
+        let until_s = self.now.plus_s(admission.keeps_s).seconds();
         let mut item = idempotency_key(&admission.room.tenant, name);
         item.insert("arguments".to_owned(), text(&admission.arguments_hash));
         item.insert("ttl".to_owned(), AttributeValue::N(until_s.to_string()));
@@ -237,29 +212,24 @@ impl Transaction<'_> {
 
     /// What is kept, which grows within its limits only; it may shrink above them.
     fn storage(&self) -> Result<TransactWriteItem, Problem> {
-        let Growth { bytes, items, members } = self.growth;
-        let limits = self.plan.limits;
-        let mut update = self
-            .counters("STORAGE")
-            .update_expression("ADD byte_count :bytes, item_count :items, member_count :members")
-            .expression_attribute_values(":bytes", AttributeValue::N(bytes.to_string()))
-            .expression_attribute_values(":items", AttributeValue::N(items.to_string()))
-            .expression_attribute_values(":members", AttributeValue::N(members.to_string()))
+        let Growth { bytes, items, members, collections } = self.growth;
+        let (plan, mut stock) = (self.plan, StockUpdate::default());
+        stock.count("byte_count", *bytes, Some(plan.limits.storage_bytes));
+        stock.count("item_count", *items, Some(plan.limits.items));
+        stock.count("member_count", *members, None);
+        for (collection, more) in collections {
+            let name = [ITEMS_OF, collection.as_str()].concat();
+            stock.count(&name, *more, plan.collection_items.get(collection).copied());
+        }
+        let StockUpdate { names, values, adds, conditions } = stock;
+        let conditions = (!conditions.is_empty()).then(|| conditions.join(" AND "));
+        let update = self
+            .update(stock_key(&self.admission.room.tenant))
+            .update_expression(format!("ADD {}", adds.join(", ")))
+            .set_condition_expression(conditions)
+            .set_expression_attribute_names(Some(names))
+            .set_expression_attribute_values(Some(values))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let mut conditions = Vec::with_capacity(2);
-        if let Ok(more @ 1..) = u64::try_from(bytes) {
-            conditions.push("(attribute_not_exists(byte_count) OR byte_count <= :bytes_room)");
-            let room = number(limits.storage_bytes.saturating_sub(more));
-            update = update.expression_attribute_values(":bytes_room", room);
-        }
-        if let Ok(more @ 1..) = u64::try_from(items) {
-            conditions.push("(attribute_not_exists(item_count) OR item_count <= :items_room)");
-            let room = number(limits.items.saturating_sub(more));
-            update = update.expression_attribute_values(":items_room", room);
-        }
-        if !conditions.is_empty() {
-            update = update.condition_expression(conditions.join(" AND "));
-        }
         Ok(TransactWriteItem::builder().update(update.build().map_err(fault)?).build())
     }
 
@@ -320,6 +290,29 @@ impl Transaction<'_> {
     }
 }
 
+/// An update of what is kept, counter by counter.
+#[derive(Debug, Default)]
+struct StockUpdate {
+    names: HashMap<String, String>,
+    values: Item,
+    adds: Vec<String>,
+    conditions: Vec<String>,
+}
+
+impl StockUpdate {
+    /// Counts so much more, which has to fit into what a limit leaves.
+    fn count(&mut self, name: &str, more: i64, limit: Option<u64>) {
+        let at = self.adds.len();
+        self.names.insert(format!("#n{at}"), name.to_owned());
+        self.values.insert(format!(":n{at}"), AttributeValue::N(more.to_string()));
+        self.adds.push(format!("#n{at} :n{at}"));
+        if let (Some(limit), Ok(more @ 1..)) = (limit, u64::try_from(more)) {
+            self.values.insert(format!(":room{at}"), number(limit.saturating_sub(more)));
+            self.conditions.push(format!("(attribute_not_exists(#n{at}) OR #n{at} <= :room{at})"));
+        }
+    }
+}
+
 /// The first reason that says more than another's: plan, then replay, then the counters, then the writes.
 fn read_cancellation(parts: &[Part], err: SdkError<TransactWriteItemsError>) -> Result<Cancelled, Problem> {
     let reasons = match err.as_service_error() {
@@ -340,11 +333,10 @@ fn read_cancellation(parts: &[Part], err: SdkError<TransactWriteItemsError>) -> 
         return reason.item().cloned().map(Cancelled::Done).ok_or_else(|| store_problem(DOING, err));
     }
     if let Some(reason) = failed(Part::Meter) {
-        return Ok(Cancelled::Meter(read_meter(reason)));
+        return Ok(Cancelled::Meter(reason.item().map(Meter::read).unwrap_or_default()));
     }
     if let Some(reason) = failed(Part::Storage) {
-        let [bytes, items] = ["byte_count", "item_count"].map(|name| counted(reason, name));
-        return Ok(Cancelled::Storage(Stock { bytes, items }));
+        return Ok(Cancelled::Storage(reason.item().map(Stock::read).unwrap_or_default()));
     }
     if failed(Part::Write).or(failed(Part::Audit)).is_some() {
         return Ok(Cancelled::Write);
@@ -356,17 +348,6 @@ fn read_cancellation(parts: &[Part], err: SdkError<TransactWriteItemsError>) -> 
         )
     };
     if reasons.iter().any(passes) { Ok(Cancelled::Contended) } else { Err(store_problem(DOING, err)) }
-}
-
-fn read_meter(reason: &CancellationReason) -> Meter {
-    let minute = reason.item().and_then(|item| item.get("win")?.as_n().ok()?.parse().ok()).unwrap_or(0);
-    Meter { calls: counted(reason, "calls"), minute, minute_calls: counted(reason, "win_calls") }
-}
-
-/// A counter of the row whose condition failed; one that is missing counts nothing.
-fn counted(reason: &CancellationReason, name: &str) -> u64 {
-    let value = reason.item().and_then(|item| item.get(name));
-    value.and_then(|value| value.as_n().ok()?.parse().ok()).unwrap_or(0)
 }
 
 fn text(s: &str) -> AttributeValue {

@@ -21,7 +21,8 @@ impl Resource {
             segments.push(match variable {
                 Some(variable) => {
                     names = names.saturating_add(1);
-                    value(variable).filter(|text| if variable == "name" { is_name(text) } else { is_id(text) })?
+                    value(variable)
+                        .filter(|text| if variable == "name" { is_name(text) } else { is_id(text) })?
                 }
                 None => segment,
             });

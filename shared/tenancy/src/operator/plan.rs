@@ -6,7 +6,8 @@ use super::{Operator, fault, text};
 use crate::{Plan, Problem, TenantId, registry::Row};
 
 /// Turns of a change that meets others.
-const ATTEMPTS_MAX: u32 = 4;
+const ATTEMPTS_MAX: u32 = 8;
+const CHANGED: &str = "the tenant has changed meanwhile";
 
 impl Operator {
     /// A tenant's plan.
@@ -25,14 +26,14 @@ impl Operator {
     pub async fn change_plan(&self, id: &TenantId, change: impl Fn(Plan) -> Plan) -> Result<Plan, Problem> {
         let mut attempts_left = ATTEMPTS_MAX;
         loop {
-            let plan = self.plan(id).await?;
-            let epoch = plan.epoch.saturating_add(1);
-            let changed = Plan { epoch, ..change(plan) };
-            match self.set_plan(id, &changed).await {
+            let before = self.plan(id).await?;
+            let epoch = before.epoch.saturating_add(1);
+            let after = Plan { epoch, ..change(before.clone()) };
+            match self.replace_plan(id, &before, after).await {
                 Err(Problem::Conflict { .. }) if attempts_left > 0 => {
                     attempts_left = attempts_left.saturating_sub(1);
                 }
-                done => return done.map(|()| changed),
+                done => return done,
             }
         }
     }
@@ -41,9 +42,14 @@ impl Operator {
     /// be one more than the one that is there, so that no two changes meet unseen.
     ///
     /// # Errors
-    /// [`Problem::Conflict`] when the epoch is not the next.
+    /// [`Problem::Conflict`] when the epoch is not the next, or the tenant's counters passed a part that was to be theirs.
     pub async fn set_plan(&self, id: &TenantId, plan: &Plan) -> Result<(), Problem> {
-        let before = plan.epoch.saturating_sub(1).to_string();
+        let before = self.plan(id).await?;
+        self.replace_plan(id, &before, plan.clone()).await.map(drop)
+    }
+
+    async fn replace_plan(&self, id: &TenantId, before: &Plan, after: Plan) -> Result<Plan, Problem> {
+        let (plan, checks) = self.settle(id, (before, after)).await?;
         let update = Update::builder()
             .table_name(&self.registry)
             .key("pk", text(&Row::Tenant(id.clone()).key()))
@@ -51,25 +57,29 @@ impl Operator {
             .condition_expression("epoch = :before")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":epoch", AttributeValue::N(plan.epoch.to_string()))
-            .expression_attribute_values(":before", AttributeValue::N(before))
+            .expression_attribute_values(":before", AttributeValue::N(before.epoch.to_string()))
             .expression_attribute_values(":status", text(plan.status.word()))
             .expression_attribute_values(":tier", text(plan.tier.word()))
             .build()
             .map_err(fault)?;
-        let put =
-            Put::builder().table_name(&self.data).set_item(Some(plan.item(id))).build().map_err(fault)?;
-        let items = vec![
-            TransactWriteItem::builder().update(update).build(),
-            TransactWriteItem::builder().put(put).build(),
-        ];
-        self.commit(items, "the tenant has changed meanwhile").await
+        let mut items = vec![TransactWriteItem::builder().update(update).build()];
+        // A copy that is used no more must not stay what it was, or it would let in who still knows it.
+        for counter in 0..before.spread.counters().max(plan.spread.counters()) {
+            let put = Put::builder().table_name(&self.data).set_item(Some(plan.item(id, counter)));
+            items.push(TransactWriteItem::builder().put(put.build().map_err(fault)?).build());
+        }
+        items.extend(checks);
+        if plan.epoch != before.epoch.saturating_add(1) {
+            return Err(Problem::Conflict { detail: CHANGED.to_owned() });
+        }
+        self.commit(items, CHANGED).await.map(|()| plan)
     }
 
     /// The plan of a tenant that is being made.
     pub(super) fn first_plan(&self, id: &TenantId, plan: &Plan) -> Result<TransactWriteItem, Problem> {
         let put = Put::builder()
             .table_name(&self.data)
-            .set_item(Some(plan.item(id)))
+            .set_item(Some(plan.item(id, 0)))
             .condition_expression("attribute_not_exists(pk)")
             .build()
             .map_err(fault)?;

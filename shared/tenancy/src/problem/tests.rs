@@ -1,4 +1,5 @@
 use super::*;
+use crate::QuotaKind;
 
 #[test]
 fn a_problem_that_waiters_share_stays_what_it_was() {
@@ -16,7 +17,13 @@ fn a_problem_that_waiters_share_stays_what_it_was() {
         Problem::TooLarge { what: "note", bytes_max: 1, bytes: 2 },
         Problem::Conflict { detail: "changed".to_owned() },
         Problem::IdempotencyMismatch,
-        Problem::QuotaReached(Box::new(Quota { kind: "items", limit: 1, used: 1, resets: None })),
+        Problem::QuotaReached(Box::new(Quota {
+            kind: QuotaKind::Items,
+            limit: 1,
+            used: 1,
+            resets: None,
+            contact: None,
+        })),
         Problem::Moving,
         Problem::Outside { detail: "no answer".to_owned() },
         Problem::unavailable("asking", "no answer"),

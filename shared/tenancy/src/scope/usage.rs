@@ -7,65 +7,17 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::{TenantScope, stock_key};
 use crate::{
     Feature, Problem,
-    admission::{DAY, TOOL},
+    admission::{DAY, ITEMS_OF, TOOL, month_key},
     aws::read_item,
     clock::Moment,
-    key::Family,
-    problem::{Quota, Reset},
+    quota::{Quota, QuotaKind, Reset},
 };
 
 const DOING: &str = "reading the usage";
 
 type Row = HashMap<String, AttributeValue>;
 
-/// A limit of a tenant's plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum QuotaKind {
-    /// `calls_month`: tool calls and API requests in a calendar month, UTC.
-    CallsMonth,
-    /// `calls_minute`: the same in a minute.
-    CallsMinute,
-    /// `storage_bytes`: bytes of all documents that are kept.
-    StorageBytes,
-    /// `items`: items of all collections.
-    Items,
-    /// `members`: people who have a seat.
-    Members,
-}
-
-impl QuotaKind {
-    /// Every kind, in the order in which they are listed.
-    pub const ALL: [Self; 5] =
-        [Self::CallsMonth, Self::CallsMinute, Self::StorageBytes, Self::Items, Self::Members];
-
-    /// The word for it.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::CallsMonth => "calls_month",
-            Self::CallsMinute => "calls_minute",
-            Self::StorageBytes => "storage_bytes",
-            Self::Items => "items",
-            Self::Members => "members",
-        }
-    }
-}
-
-impl Quota {
-    /// What is left of it.
-    #[must_use]
-    pub const fn remaining(&self) -> u64 {
-        self.limit.saturating_sub(self.used)
-    }
-
-    /// Whether one more is let in.
-    #[must_use]
-    pub const fn allows(&self) -> bool {
-        self.used < self.limit
-    }
-}
-
-/// Both rows as they are now.
+/// What is used of every limit, as it is now.
 #[derive(Debug)]
 pub struct Usage {
     quotas: BTreeMap<QuotaKind, Quota>,
@@ -73,11 +25,25 @@ pub struct Usage {
     by_day: BTreeMap<String, u64>,
 }
 
+/// What all counters of this month have counted.
+#[derive(Debug, Default)]
+struct Month {
+    calls: u64,
+    minute_calls: u64,
+    by_action: BTreeMap<String, u64>,
+    by_day: BTreeMap<String, u64>,
+}
+
 impl Usage {
-    /// One quota.
+    /// One quota, if the tenant has it.
     #[must_use]
-    pub fn quota(&self, kind: QuotaKind) -> Option<&Quota> {
-        self.quotas.get(&kind)
+    pub fn quota(&self, kind: &QuotaKind) -> Option<&Quota> {
+        self.quotas.get(kind)
+    }
+
+    /// All of them.
+    pub fn quotas(&self) -> impl Iterator<Item = &Quota> {
+        self.quotas.values()
     }
 
     /// Calls of this month by tool or action, which a tenant sees with [`Feature::AdvancedAnalytics`].
@@ -93,73 +59,87 @@ impl Usage {
     }
 }
 
+impl Month {
+    fn add(&mut self, row: &Row, now: Moment) {
+        let month = now.month();
+        let more = |total: &mut u64, more: u64| *total = total.saturating_add(more);
+        more(&mut self.calls, number(row, "calls"));
+        if i64::try_from(number(row, "win")).ok() == Some(now.minute()) {
+            more(&mut self.minute_calls, number(row, "win_calls"));
+        }
+        for name in row.keys() {
+            if let Some(action) = name.strip_prefix(TOOL) {
+                more(self.by_action.entry(action.to_owned()).or_default(), number(row, name));
+            } else if let Some(day) = name.strip_prefix(DAY) {
+                more(self.by_day.entry(format!("{month}-{day}")).or_default(), number(row, name));
+            }
+        }
+    }
+}
+
 impl TenantScope {
     /// What is used of one limit.
     ///
     /// # Errors
-    /// [`Problem::Unavailable`] when the store does not answer.
-    pub async fn quota(&self, kind: QuotaKind) -> Result<Quota, Problem> {
-        let mut usage = self.usage().await?;
-        usage.quotas.remove(&kind).ok_or_else(|| Problem::internal(DOING, "a kind is missing"))
+    /// [`Problem::NotFound`] for a collection that has no limit of its own; [`Problem::Unavailable`] when the store does not
+    /// answer.
+    pub async fn quota(&self, kind: &QuotaKind) -> Result<Quota, Problem> {
+        self.usage().await?.quotas.remove(kind).ok_or(Problem::NotFound { kind: "quota" })
     }
 
     /// What is used of every limit. The calls by tool and day are empty without [`Feature::AdvancedAnalytics`].
     ///
     /// # Errors
-    /// As [`TenantScope::quota`].
+    /// [`Problem::Unavailable`] when the store does not answer.
     pub async fn usage(&self) -> Result<Usage, Problem> {
         let (room, now) = (&self.room, self.room.clock.now());
-        let month_key = HashMap::from([
-            ("pk".to_owned(), AttributeValue::S(Family::Meter.of(&room.tenant))),
-            ("sk".to_owned(), AttributeValue::S(now.month())),
-        ]);
         let (month, stock) = tokio::join!(
-            read_item(&room.store.client, &room.table, month_key, DOING),
+            self.month(now),
             read_item(&room.store.client, &room.table, stock_key(&room.tenant), DOING),
         );
-        let (month, stock) = (month?.unwrap_or_default(), stock?.unwrap_or_default());
-        let quota = |kind| (kind, self.quota_of(kind, (&month, &stock), now));
+        let (month, stock) = (month?, stock?.unwrap_or_default());
+        let kinds = QuotaKind::COMMON.into_iter();
+        let kinds = kinds.chain(room.plan.collection_items.keys().cloned().map(QuotaKind::ItemsOf));
+        let quotas = kinds.map(|kind| (kind.clone(), self.quota_of(kind, (&month, &stock), now))).collect();
         let is_detailed = self.feature(Feature::AdvancedAnalytics);
-        Ok(Usage {
-            quotas: QuotaKind::ALL.into_iter().map(quota).collect(),
-            by_action: if is_detailed { counters(&month, TOOL) } else { BTreeMap::new() },
-            by_day: if is_detailed { days(&month, now) } else { BTreeMap::new() },
-        })
+        let (by_action, by_day) =
+            if is_detailed { (month.by_action, month.by_day) } else { Default::default() };
+        Ok(Usage { quotas, by_action, by_day })
     }
 
-    fn quota_of(&self, kind: QuotaKind, (month, stock): (&Row, &Row), now: Moment) -> Quota {
-        let limits = self.limits();
+    async fn month(&self, now: Moment) -> Result<Month, Problem> {
+        let (room, mut month) = (&self.room, Month::default());
+        for counter in 0..room.plan.spread.counters() {
+            let key = month_key(&room.tenant, &now.month(), counter);
+            if let Some(row) = read_item(&room.store.client, &room.table, key, DOING).await? {
+                month.add(&row, now);
+            }
+        }
+        Ok(month)
+    }
+
+    fn quota_of(&self, kind: QuotaKind, (month, stock): (&Month, &Row), now: Moment) -> Quota {
+        let (plan, limits) = (&self.room.plan, self.limits());
         let ends = |at_s| Some(Reset::at(at_s, now));
-        let minute = now.minute();
-        let minute_calls = if number(month, "win") == u64::try_from(minute).ok() {
-            number(month, "win_calls")
-        } else {
-            None
-        };
-        let (limit, used, resets) = match kind {
-            QuotaKind::CallsMonth => (limits.calls_month, number(month, "calls"), ends(now.next_month_s())),
+        let (limit, used, resets) = match &kind {
+            QuotaKind::CallsMonth => (limits.calls_month, month.calls, ends(now.next_month_s())),
             QuotaKind::CallsMinute => {
-                (limits.calls_minute, minute_calls, ends(minute.saturating_add(1).saturating_mul(60)))
+                let ends_s = now.minute().saturating_add(1).saturating_mul(60);
+                (limits.calls_minute, month.minute_calls, ends(ends_s))
             }
             QuotaKind::StorageBytes => (limits.storage_bytes, number(stock, "byte_count"), None),
             QuotaKind::Items => (limits.items, number(stock, "item_count"), None),
             QuotaKind::Members => (limits.members, number(stock, "member_count"), None),
+            QuotaKind::ItemsOf(collection) => {
+                let limit = plan.collection_items.get(collection).copied().unwrap_or(limits.items);
+                (limit, number(stock, &[ITEMS_OF, collection.as_str()].concat()), None)
+            }
         };
-        Quota { kind: kind.word(), limit, used: used.unwrap_or(0), resets }
+        Quota { kind, limit, used, resets, contact: self.room.contact.clone() }
     }
 }
 
-/// Attributes that begin so, by the rest of their names.
-fn counters(row: &Row, start: &str) -> BTreeMap<String, u64> {
-    let counted = |name: &String| Some((name.strip_prefix(start)?.to_owned(), number(row, name)?));
-    row.keys().filter_map(counted).collect()
-}
-
-fn days(month: &Row, now: Moment) -> BTreeMap<String, u64> {
-    let days = counters(month, DAY).into_iter();
-    days.map(|(day, calls)| (format!("{}-{day}", now.month()), calls)).collect()
-}
-
-fn number(row: &Row, name: &str) -> Option<u64> {
-    row.get(name)?.as_n().ok()?.parse().ok()
+/// A counter of a row; one that is missing counts nothing.
+fn number(row: &Row, name: &str) -> u64 {
+    row.get(name).and_then(|value| value.as_n().ok()?.parse().ok()).unwrap_or(0)
 }
