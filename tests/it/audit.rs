@@ -1,7 +1,7 @@
 //! The audit trail through the door: what a record says, who reads it, and that no change of it goes unseen.
 
 mod attempts;
-mod chains;
+pub(crate) mod chains;
 mod reading;
 mod stream;
 

@@ -28,6 +28,7 @@ mod isolation;
 mod items;
 mod keys;
 mod leaks;
+mod metrics;
 mod model;
 mod own_key;
 mod placement;

@@ -6,8 +6,8 @@ use http::{Method, StatusCode};
 use insula_gateway::{Error, Reply, Request, for_tenant, rest::RoleOf, telemetry};
 use insula_mcp::{Builder, Call, Implementation, Outcome as Ended, OutcomeKind, Server, Step};
 use insula_tenancy::{
-    Attempt, Config, ConfigError, Effect, Entrance, Idempotency, Keep, Operation, Outcome, PRODUCT, Problem,
-    Resolver, Resource, Tenant, TenantScope, start_entrance,
+    Attempt, Config, ConfigError, Door, Effect, Entrance, Idempotency, Keep, Operation, Outcome, PRODUCT,
+    Problem, Resolver, Resource, Tenant, TenantScope, start_entrance,
 };
 use insula_tools::ToolError;
 
@@ -124,6 +124,7 @@ impl Mcp {
         let hints = call.hints();
         let effect = match (hints.open_world, hints.read_only) {
             (true, _) => Effect::Outside,
+            (false, true) if insula_tools::is_uncharged(call.name()) => Effect::Uncharged,
             (false, true) => Effect::Read,
             (false, false) => Effect::Write,
         };
@@ -160,6 +161,7 @@ fn operation(request: &Request, call: &Call<'_, TenantScope, ToolError>) -> Resu
     let header = request.idempotency_key()?;
     Ok(Operation {
         action: call.name().to_owned(),
+        door: Door::Tool,
         idempotency: match call.idempotency_key().or(header) {
             Some(key) => Idempotency::Key(key.to_owned()),
             None if call.retry_safe() => Idempotency::Arguments,

@@ -8,7 +8,7 @@ use std::fmt;
 
 use http::{HeaderValue, Method, StatusCode, header};
 use insula_tenancy::{
-    Config, Entrance, Feature, Idempotency, Keep, Operation, Problem, Resolver, Resource, Role, Tenant,
+    Config, Door, Entrance, Feature, Idempotency, Keep, Operation, Problem, Resolver, Resource, Role, Tenant,
     start_entrance,
 };
 
@@ -89,6 +89,7 @@ impl Rest {
         let ask = Ask::read(endpoint, parameters, request)?;
         let operation = Operation {
             action: endpoint.action.to_owned(),
+            door: Door::Api,
             idempotency: match request.idempotency_key()? {
                 Some(key) => Idempotency::Key(key.to_owned()),
                 None => Idempotency::None,

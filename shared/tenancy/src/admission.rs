@@ -7,7 +7,6 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::{
     Problem,
-    audit::Resource,
     aws::read_item,
     crypto::{Purpose, Ring, sha256},
     key::{Family, IDEMPOTENCY_SHARDS},
@@ -18,12 +17,14 @@ use crate::{
 
 mod begun;
 mod news;
+mod operation;
 mod quota;
 mod state;
 mod trail;
 mod transaction;
 mod turn;
 
+pub use operation::{Door, Idempotency, Operation, Outcome};
 use quota::{Growth, Stock};
 pub use state::{Opened, StateSeal};
 use transaction::{Cancelled, Transaction};
@@ -44,32 +45,6 @@ const RUNS_AGAIN_MAX: u32 = 3;
 /// Turns of the transaction: newer plans, a turned minute, and what is left for conflicts with other calls.
 const ATTEMPTS_MAX: u32 = 8;
 
-/// What is about to be done, for the charge and the audit record.
-#[derive(Debug, Clone)]
-pub struct Operation {
-    /// The tool's name.
-    pub action: String,
-    /// What says that it is the same as one before.
-    pub idempotency: Idempotency,
-    /// The arguments in one canonical form: only a keyed hash is kept.
-    pub arguments: Vec<u8>,
-    /// What it is about, as far as that is known before it runs.
-    pub resource: Option<Resource>,
-    /// API Gateway's request id.
-    pub request_id: String,
-}
-
-/// What makes two operations of one caller the same one, which is done once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Idempotency {
-    /// Nothing does.
-    None,
-    /// The key that the client sent, for a day.
-    Key(String),
-    /// The action and its arguments, for a minute: for what a client may well send twice and nobody means twice.
-    Arguments,
-}
-
 /// The right to do one operation, still to be charged for.
 #[derive(Debug)]
 pub struct Admission {
@@ -82,40 +57,6 @@ pub struct Admission {
     ring: Ring,
     /// How often it may still be run again because of what it was based on.
     runs_left: u32,
-}
-
-/// How an operation ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome<'a> {
-    /// It did what it was asked: its writes become durable, and a replay gets this result, byte for byte.
-    Done {
-        /// The result.
-        result: &'a str,
-    },
-    /// It only reads: nothing is written but the charge, and a replay reads again.
-    Read,
-    /// It looks at what the tenant may use and has used: it is recorded, and not charged, so that it answers when nothing is
-    /// left.
-    Uncharged,
-    /// It is about to do something outside, which no transaction takes back: nothing is written but the charge and the
-    /// name of its key, under which it is not done again.
-    Begun,
-    /// It did nothing, and says so in this word: it is charged, its writes are dropped, its key stays free.
-    Failed {
-        /// The problem's code.
-        code: &'a str,
-    },
-}
-
-impl Outcome<'_> {
-    const fn code(&self) -> &str {
-        match self {
-            Self::Done { .. } | Self::Read => "ok",
-            Self::Uncharged => "uncharged",
-            Self::Begun => "begun",
-            Self::Failed { code } => code,
-        }
-    }
 }
 
 /// What came of a commit.

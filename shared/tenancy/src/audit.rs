@@ -8,7 +8,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::{
-    Problem,
+    Door, Problem,
     canonical::{Item, write_map},
     clock::Moment,
     crypto::{random_bits, sha256},
@@ -39,6 +39,7 @@ const HASH: &str = "hash";
 pub(crate) struct Entry<'e> {
     pub(crate) caller: &'e Caller,
     pub(crate) action: &'e str,
+    pub(crate) door: Door,
     pub(crate) decision: Decision,
     /// Why: a stable word, `ok` where there is nothing to say.
     pub(crate) code: &'e str,
@@ -67,6 +68,7 @@ impl Entry<'_> {
             ("who_salt".to_owned(), AttributeValue::S(salt)),
             ("who_hash".to_owned(), AttributeValue::S(who_hash)),
             ("action".to_owned(), text(self.action)),
+            ("door".to_owned(), text(self.door.word())),
             ("resources".to_owned(), AttributeValue::L(resources)),
             ("decision".to_owned(), text(self.decision.word())),
             ("code".to_owned(), text(self.code)),

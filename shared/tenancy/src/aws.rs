@@ -7,7 +7,7 @@ use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_dynamodb::{
     Client,
     error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
-    types::AttributeValue,
+    types::{AttributeValue, KeysAndAttributes},
 };
 use aws_smithy_http_client::{
     Builder,
@@ -110,6 +110,42 @@ pub(crate) async fn read_item(
     let request = client.get_item().table_name(table).set_key(Some(key)).consistent_read(true);
     let reply = request.send().await.map_err(|err| store_problem(doing, err))?;
     Ok(reply.item)
+}
+
+/// Turns of a batch that is not done as a whole.
+const BATCH_ATTEMPTS_MAX: u32 = 6;
+
+/// The items of at most 100 keys, those that are there, in any order. DynamoDB may do a part of a batch and leave the rest
+/// to be asked for again.
+///
+/// # Errors
+/// [`store_problem`]'s, of what is being done; [`Problem::Unavailable`] when not all of it was done.
+pub(crate) async fn read_batch(
+    client: &Client,
+    table: &str,
+    mut asked: KeysAndAttributes,
+    doing: &'static str,
+) -> Result<Vec<HashMap<String, AttributeValue>>, Problem> {
+    let mut items = Vec::with_capacity(asked.keys.len());
+    for attempt in 0..BATCH_ATTEMPTS_MAX {
+        pause(attempt).await;
+        let reply = client.batch_get_item().request_items(table, asked).send().await;
+        let reply = reply.map_err(|err| store_problem(doing, err))?;
+        items.extend(reply.responses.unwrap_or_default().remove(table).unwrap_or_default());
+        match reply.unprocessed_keys.unwrap_or_default().remove(table) {
+            Some(left) if !left.keys.is_empty() => asked = left,
+            _ => return Ok(items),
+        }
+    }
+    Err(Problem::Unavailable { doing, source: None })
+}
+
+/// Waits before another attempt, longer each time; not before the first.
+pub(crate) async fn pause(attempt: u32) {
+    if attempt > 0 {
+        let pause_ms = 10_u64.saturating_mul(1 << attempt.min(8));
+        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+    }
 }
 
 /// A failed call of the store as a problem. Whatever may pass by itself is retryable; the rest is ours.

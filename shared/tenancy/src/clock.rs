@@ -34,6 +34,7 @@ pub struct Moment {
 
 const DAY: &[FormatItem<'static>] = format_description!("[year]-[month]-[day]");
 const MONTH: &[FormatItem<'static>] = format_description!("[year]-[month]");
+const MINUTE: &[FormatItem<'static>] = format_description!("[year]-[month]-[day]T[hour]:[minute]:00Z");
 const MICROS: &[FormatItem<'static>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
 
@@ -138,6 +139,12 @@ impl Moment {
     #[must_use]
     pub fn rfc3339(self) -> String {
         self.format(MICROS)
+    }
+
+    /// RFC 3339 in UTC, to the minute: of this many minutes since 1970.
+    #[must_use]
+    pub fn rfc3339_of_minute(minute: i64) -> String {
+        Self { micros: minute.saturating_mul(60_000_000) }.format(MINUTE)
     }
 
     /// The first second of the next calendar month in UTC, in seconds since 1970.

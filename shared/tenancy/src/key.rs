@@ -23,6 +23,8 @@ pub(crate) enum Family<'a> {
     Audit(&'a str),
     /// How far the chains of a day's audit records go: written by the stream's function alone, in the table of all.
     Head(&'a str),
+    /// What the calls of a month came to, by day and action: written by the stream's function alone, in the table of all.
+    Rollup(&'a str),
     /// Limits, tier, status and epoch: written by the operator alone.
     Plan,
     /// Wrapped data keys. They are in the table of keys, and there is no other family.
@@ -60,6 +62,7 @@ impl Family<'_> {
             Self::Idempotency(shard) => format!("TENANT#{tenant}#IDEM#{shard:x}"),
             Self::Audit(day) => format!("TENANT#{tenant}#AUDIT#{day}"),
             Self::Head(day) => format!("TENANT#{tenant}#HEAD#{day}"),
+            Self::Rollup(month) => format!("TENANT#{tenant}#ROLLUP#{month}"),
             Self::Plan => format!("TENANT#{tenant}#PLAN"),
             Self::Keys => format!("TENANT#{tenant}#KEY"),
             Self::Search(SearchPart::News) => format!("TENANT#{tenant}#SEARCH#NEWS"),

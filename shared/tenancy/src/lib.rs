@@ -37,6 +37,7 @@ mod registrant;
 mod registrar;
 mod registry;
 mod resolve;
+mod rollup;
 mod scope;
 mod search;
 mod seats;
@@ -51,7 +52,7 @@ mod token;
 mod vault;
 mod vend;
 
-pub use admission::{Admission, Committed, Idempotency, Opened, Operation, Outcome, StateSeal};
+pub use admission::{Admission, Committed, Door, Idempotency, Opened, Operation, Outcome, StateSeal};
 pub use alarm::{Attempt, Crossing};
 pub use audit::{
     AUDIT_PAGE_MAX, AuditPage, AuditQuery, AuditRecord, Break, Decision, Head, Resource, Verified, Who, Wrong,
@@ -77,8 +78,9 @@ pub use quota::{Quota, QuotaKind, Reset};
 pub use record::{INDEXES_MAX, Indexed, RECORD_BYTES_MAX, Record, Stored};
 pub use registrar::{DomainReply, DomainRequest, NoAnswer, Registrar, Unproved, Verdict};
 pub use resolve::{Position, Resolver, ResourceMetadata};
+pub use rollup::{Latency, Period, PeriodError, Rollup, Tally};
 pub use scope::{
-    ASSET_BYTES_MAX, ASSETS_MAX, Asset, AssetEntry, AssetName, AssetNameError, BATCH_MAX, Checked,
+    ASSET_BYTES_MAX, ASSETS_MAX, Activity, Asset, AssetEntry, AssetName, AssetNameError, BATCH_MAX, Checked,
     DOMAINS_MAX, Direction, DomainEntry, DomainState, HITS_MAX, ImageType, Items, Member, Order, PAGE_MAX,
     Page, Query, Resealed, SECRET_BYTES_MAX, SECRETS_MAX, SecretEntry, SecretName, SecretNameError,
     StoredSettings, TenantScope, Transact, Usage,

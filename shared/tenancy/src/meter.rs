@@ -10,6 +10,7 @@ use crate::{
 
 mod change;
 mod heads;
+mod rollups;
 
 pub(crate) use change::Change;
 use heads::Heads;
@@ -107,7 +108,7 @@ impl Meter {
     /// Everything that follows changes gets all of them. The operator is told before the heads go on, so that nothing is
     /// passed over in silence.
     async fn follow(&self, changes: &[Change]) -> Result<String, Problem> {
-        let (alarms, heads) = self.heads.follow(changes).await?;
+        let (alarms, heads) = self.heads.follow(changes, self.clock.now()).await?;
         let mut lines = String::new();
         for alarm in alarms {
             let Alarm { tenant, class, day, record } = &alarm;
@@ -121,9 +122,7 @@ impl Meter {
             let detail = json!({ "tenant": tenant.as_str(), "class": class, "day": day, "record": record });
             self.events.put("Audit Trail Broken", &detail).await?;
         }
-        for head in heads {
-            self.heads.write(head).await?;
-        }
+        rollups::write(&self.heads.client, &self.heads.table, heads).await?;
         Ok(lines)
     }
 }

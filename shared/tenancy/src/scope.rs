@@ -54,7 +54,7 @@ pub(crate) use settings::current_id as settings_id;
 pub(crate) use shelf::OnShelf;
 pub use shelf::{BATCH_MAX, PAGE_MAX};
 pub use transact::Transact;
-pub use usage::Usage;
+pub use usage::{Activity, Usage};
 
 /// All that a tool can reach: one tenant's data, by the tenant's own credentials.
 ///

@@ -7,7 +7,7 @@ use crate::{Bearer, Problem};
 /// Names a tenant for ever. 26 characters of `0-9 a-z` without `i l o u`: 128 random bits in Crockford's base 32.
 ///
 /// It is read from the registry, nowhere else: there is no way from text to a `TenantId` outside this crate.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TenantId(Box<str>);
 
 const CROCKFORD: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";

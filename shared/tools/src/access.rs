@@ -43,7 +43,17 @@ const ACCESS: &[(&str, Role)] = &[
     ("secrets_put", Role::Admin),
     ("secrets_reseal", Role::Admin),
     ("usage_read", Role::ReadOnly),
+    ("usage_show", Role::ReadOnly),
 ];
+
+/// Tools that look at what the tenant may use and has used, and so answer when nothing is left.
+const UNCHARGED: [&str; 1] = ["usage_show"];
+
+/// Whether a tool is recorded and not charged. It only reads.
+#[must_use]
+pub fn is_uncharged(tool: &str) -> bool {
+    UNCHARGED.contains(&tool)
+}
 
 /// The least role that may do this; `None` for an action that is not in the table, which nobody may do.
 #[must_use]

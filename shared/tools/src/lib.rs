@@ -11,13 +11,16 @@ mod notes;
 mod profile;
 mod search;
 mod share;
+mod usage;
 
-pub use access::role_of;
+pub use access::{is_uncharged, role_of};
 pub use audit::TrailView;
 pub use collections::Collections;
 use insula_mcp::{Builder, Refusal};
 use insula_tenancy::{Config, ConfigError, Problem, TenantScope};
 pub use integrations::{AnalyticsId, IntegrationError, SlackWebhook, StripeCustomer, integrations};
+
+pub use usage::UsageView;
 
 /// Declares every tool, in the order in which clients list them.
 ///
@@ -29,17 +32,18 @@ pub fn declare(
 ) -> Result<Builder<TenantScope, ToolError>, ConfigError> {
     let collections = Arc::new(Collections::read(config)?);
     let builder = items::declare(share::declare(notes::declare(builder)), &collections);
-    Ok(audit::declare(search::declare(profile::declare(builder), &collections)))
+    Ok(usage::declare(audit::declare(search::declare(profile::declare(builder), &collections))))
 }
 
 /// Every scope that a tool needs or that gives a role, for the public metadata of a host.
-pub const SCOPES: [&str; 7] = [
+pub const SCOPES: [&str; 8] = [
     "items:read",
     "items:write",
     "notes:read",
     "notes:write",
     "profile:read",
     "search:read",
+    "usage:read",
     "workspace:admin",
 ];
 

@@ -11,14 +11,14 @@ use crate::{
     harness::{Stack, stack},
 };
 
-pub(super) type Row = HashMap<String, AttributeValue>;
+pub(crate) type Row = HashMap<String, AttributeValue>;
 
 /// The one who may write anything in the table, and whose keys somebody has stolen.
 pub(super) fn thief(stack: &Stack) -> Client {
     store(stack, credentials(stack, "MoverRole", &[]))
 }
 
-pub(super) async fn rows(stack: &Stack, own: &Own) -> Vec<Row> {
+pub(crate) async fn rows(stack: &Stack, own: &Own) -> Vec<Row> {
     let partition = format!("TENANT#{}#AUDIT#{}", own.id, Clock::System.now().day());
     let query = thief(stack).query().table_name(data_table(stack)).key_condition_expression("pk = :pk");
     let reply = query.expression_attribute_values(":pk", text(&partition)).consistent_read(true).send().await;
@@ -31,7 +31,7 @@ pub(super) async fn verify(stack: &'static Stack, own: &Own) -> Result<Verified,
     on_stack(stack, ask).await.unwrap()
 }
 
-pub(super) async fn put(stack: &Stack, row: Row) {
+pub(crate) async fn put(stack: &Stack, row: Row) {
     thief(stack).put_item().table_name(data_table(stack)).set_item(Some(row)).send().await.unwrap();
 }
 

@@ -89,6 +89,7 @@ pub(crate) const TABLE: &[Row] = &[
     tool("notes_list", Shows::CallersOwn, |_| json!({})),
     tool("notes_share", Shows::Item, id),
     tool("search", Shows::Nothing, |words| json!({ "query": words.mark })),
+    tool("usage_show", Shows::CallersTier, |_| json!({})),
     rest("GET audit", Shows::Nothing, nothing),
     rest("GET collections/{collection}", Shows::Nothing, nothing),
     rest("POST collections/{collection}/batch-get", Shows::Item, |words| json!({ "ids": [words.id] })),

@@ -90,6 +90,7 @@ impl Admission {
         let entry = Entry {
             caller: &room.caller,
             action: &operation.action,
+            door: operation.door,
             decision,
             code,
             resources,

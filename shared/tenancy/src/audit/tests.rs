@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{Chains, Decision, Entry, Head, Resource, Verified, Wrong, hash, verify::check, who_hash};
 use crate::{
-    Role,
+    Door, Role,
     canonical::Item,
     clock::{Clock, Moment},
     tenant::{Caller, TenantId},
@@ -37,6 +37,7 @@ fn write(chains: &Chains, now: Moment, durable: Option<bool>) -> Item {
     let entry = Entry {
         caller: &caller,
         action: "notes_get",
+        door: Door::Tool,
         decision: Decision::Allowed,
         code: "ok",
         resources: &resources,
@@ -231,6 +232,7 @@ fn two_records_at_once_are_in_two_chains() {
     let entry = Entry {
         caller: &caller,
         action: "a",
+        door: Door::Tool,
         decision: Decision::Denied,
         code: "forbidden",
         resources: &[],

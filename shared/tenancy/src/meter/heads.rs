@@ -1,20 +1,24 @@
-//! How far each chain of audit records goes, written down where no tenant's session can; and what was done to records
-//! that nobody may do.
+//! How far each chain of audit records goes, and so which records are new; and what was done to records that nobody may do.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, Put, TransactWriteItem},
+};
 
-use super::{Alarm, Change};
+use super::{Alarm, Change, rollups::read_rows};
 use crate::{
-    Head, Placement, Plan, Problem, TenantId,
+    Head, Moment, Placement, Plan, Problem, TenantId,
     audit::Linked,
-    aws::{read_item, store_problem},
     canonical::Item,
     key::Family,
+    rollup::{RowOf, Tally, UNKNOWN_ACTION},
 };
 
 const DOING: &str = "following audit trails";
+/// Rows that one head takes with it, so that they fit into a transaction; nobody has as many actions who does not invent them.
+const ACTIONS_MAX: usize = 90;
 
 /// The heads in the table of all.
 #[derive(Debug)]
@@ -24,31 +28,69 @@ pub(super) struct Heads {
 }
 
 /// A chain of one tenant and day.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct ChainOf {
     tenant: TenantId,
     day: String,
     writer: String,
 }
 
-/// A head that is to go on, from where it was read.
+/// A head that is to go on, from where it was read, and what the records count for that it goes beyond.
 #[derive(Debug)]
 pub(super) struct NextHead {
     chain: ChainOf,
     before: Option<u64>,
     head: Head,
+    pub(super) counted: BTreeMap<RowOf, Tally>,
+}
+
+/// Where a chain went.
+#[derive(Debug, Default)]
+struct Advance<'c> {
+    head: Option<Head>,
+    /// The records that the head went beyond: none of them was counted before.
+    new: Vec<&'c Change>,
+    /// Those that don't follow, and how.
+    astray: Vec<(&'c Change, &'static str)>,
 }
 
 impl Heads {
     /// What these changes did to trails: alarms, and heads that go on. A change that comes once more changes nothing.
-    pub(super) async fn follow(&self, changes: &[Change]) -> Result<(Vec<Alarm>, Vec<NextHead>), Problem> {
+    pub(super) async fn follow(
+        &self,
+        changes: &[Change],
+        now: Moment,
+    ) -> Result<(Vec<Alarm>, Vec<NextHead>), Problem> {
+        let (mut alarms, chains) = self.sort(changes).await?;
+        let keys = chains.keys().map(ChainOf::key).collect();
+        let heads = read_rows(&self.client, &self.table, keys, DOING).await?;
+        let mut next = Vec::new();
+        for (chain, records) in chains {
+            let before = heads.get(&chain.place()).and_then(Head::read).map(|(_, head)| head);
+            let Advance { head, new, astray } = advance(&chain.writer, before.clone(), &records);
+            alarms.extend(astray.into_iter().map(|(change, class)| Alarm::of(change, &chain.day, class)));
+            if head != before
+                && let Some(head) = head
+            {
+                let counted = count(&chain, &new, now);
+                next.push(NextHead { before: before.map(|head| head.seq), chain, head, counted });
+            }
+        }
+        Ok((alarms, next))
+    }
+
+    /// The records that were added, by chain, and an alarm for each that was not added but changed.
+    async fn sort<'c>(
+        &self,
+        changes: &'c [Change],
+    ) -> Result<(Vec<Alarm>, BTreeMap<ChainOf, Vec<(Linked, &'c Change)>>), Problem> {
         let mut alarms = Vec::new();
-        let mut chains: HashMap<ChainOf, Vec<(Linked, &Change)>> = HashMap::new();
+        let mut chains: BTreeMap<ChainOf, Vec<(Linked, &Change)>> = BTreeMap::new();
         for change in changes {
             let Some(day) = change.family.strip_prefix("AUDIT#") else { continue };
             let mut alarm = |class| alarms.push(Alarm::of(change, day, class));
             match (&change.before, &change.after) {
-                (None, Some(record)) => match Linked::read(record) {
+                (None, Some(record)) => match Linked::read(record).filter(|linked| is_place(day, linked)) {
                     Some(linked) => {
                         let (tenant, writer) = (change.tenant.clone(), linked.writer.clone());
                         let chain = ChainOf { tenant, day: day.to_owned(), writer };
@@ -63,36 +105,7 @@ impl Heads {
                 (None, None) => {}
             }
         }
-        let mut heads = Vec::new();
-        for (chain, records) in chains {
-            let item = read_item(&self.client, &self.table, chain.key(), DOING).await?;
-            let before = item.as_ref().and_then(Head::read).map(|(_, head)| head);
-            let (head, found) = advance(&chain.writer, before.clone(), &records);
-            alarms.extend(found.into_iter().map(|(change, class)| Alarm::of(change, &chain.day, class)));
-            if head != before
-                && let Some(head) = head
-            {
-                heads.push(NextHead { before: before.map(|head| head.seq), chain, head });
-            }
-        }
-        Ok((alarms, heads))
-    }
-
-    /// Writes a head, if it still is where it was read.
-    pub(super) async fn write(&self, next: NextHead) -> Result<(), Problem> {
-        let NextHead { chain, before, head } = next;
-        let mut item = chain.key();
-        item.insert("seq".to_owned(), AttributeValue::N(head.seq.to_string()));
-        item.insert("hash".to_owned(), AttributeValue::S(head.hash));
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        let put = match before {
-            Some(seq) => put
-                .condition_expression("seq = :before")
-                .expression_attribute_values(":before", AttributeValue::N(seq.to_string())),
-            None => put.condition_expression("attribute_not_exists(pk)"),
-        };
-        // Where the condition fails, another run of this batch was here: the next run reads where the head is.
-        put.send().await.map(drop).map_err(|err| store_problem(DOING, err))
+        Ok((alarms, chains))
     }
 
     /// Whether the tenant has a table of its own: then what is removed here are the remains of its move.
@@ -102,42 +115,84 @@ impl Heads {
     }
 }
 
+/// Whether a day is one and a writer has the form of one: both are parts of keys, which nobody is to make too long.
+fn is_place(day: &str, linked: &Linked) -> bool {
+    day.len() == 10 && day.parse::<Moment>().is_ok() && TenantId::read(&linked.writer).is_some()
+}
+
 /// The head after these records, and which of them don't follow it. The head goes on all the same: it says how far the
 /// chain goes, and whoever verifies it finds the place.
-fn advance<'c>(
-    writer: &str,
-    mut head: Option<Head>,
-    records: &[(Linked, &'c Change)],
-) -> (Option<Head>, Vec<(&'c Change, &'static str)>) {
-    let mut found = Vec::new();
+fn advance<'c>(writer: &str, head: Option<Head>, records: &[(Linked, &'c Change)]) -> Advance<'c> {
+    let mut went = Advance { head, ..Advance::default() };
     for (linked, change) in records {
-        let (next, previous) = match &head {
+        let (next, previous) = match &went.head {
             Some(head) => (head.seq.saturating_add(1), head.hash.as_str()),
             None => (0, writer),
         };
         if linked.seq < next {
             let is_last = linked.seq.saturating_add(1) == next;
             if is_last && linked.hash != previous {
-                found.push((*change, "forked"));
+                went.astray.push((*change, "forked"));
             }
             continue;
         }
         if linked.seq > next {
-            found.push((*change, "missing"));
+            went.astray.push((*change, "missing"));
         } else if linked.previous != previous {
-            found.push((*change, "forked"));
+            went.astray.push((*change, "forked"));
         }
-        head = Some(Head { seq: linked.seq, hash: linked.hash.clone() });
+        went.new.push(*change);
+        went.head = Some(Head { seq: linked.seq, hash: linked.hash.clone() });
     }
-    (head, found)
+    went
+}
+
+/// What records count for, by their rows.
+fn count(chain: &ChainOf, records: &[&Change], now: Moment) -> BTreeMap<RowOf, Tally> {
+    let mut counted: BTreeMap<RowOf, Tally> = BTreeMap::new();
+    for record in records.iter().filter_map(|change| change.after.as_ref()) {
+        let (action, mut tally) = Tally::of(record);
+        // Whatever a record says of its time, it was not made later than now.
+        tally.last_minute = tally.last_minute.map(|minute| minute.min(now.minute()));
+        let mut row = RowOf { tenant: chain.tenant.clone(), day: chain.day.clone(), action };
+        if counted.len() >= ACTIONS_MAX && !counted.contains_key(&row) {
+            row.action = UNKNOWN_ACTION.to_owned();
+        }
+        counted.entry(row).or_default().merge(&tally);
+    }
+    counted
+}
+
+impl NextHead {
+    /// The write of the head, which holds only where it still is where it was read.
+    pub(super) fn put(&self, table: &str) -> Result<TransactWriteItem, Problem> {
+        let Self { chain, before, head, .. } = self;
+        let mut item = chain.key();
+        item.insert("seq".to_owned(), AttributeValue::N(head.seq.to_string()));
+        item.insert("hash".to_owned(), AttributeValue::S(head.hash.clone()));
+        let put = Put::builder().table_name(table).set_item(Some(item));
+        let put = match before {
+            Some(seq) => put
+                .condition_expression("seq = :before")
+                .expression_attribute_values(":before", AttributeValue::N(seq.to_string())),
+            None => put.condition_expression("attribute_not_exists(pk)"),
+        };
+        let put = put.build().map_err(|err| Problem::internal(DOING, err))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
 }
 
 impl ChainOf {
+    /// Partition and sort key.
+    fn place(&self) -> (String, String) {
+        (Family::Head(&self.day).of(&self.tenant), self.writer.clone())
+    }
+
     fn key(&self) -> Item {
-        let partition = Family::Head(&self.day).of(&self.tenant);
+        let (partition, sort_key) = self.place();
         Item::from([
             ("pk".to_owned(), AttributeValue::S(partition)),
-            ("sk".to_owned(), AttributeValue::S(self.writer.clone())),
+            ("sk".to_owned(), AttributeValue::S(sort_key)),
         ])
     }
 }
@@ -173,8 +228,9 @@ mod tests {
     fn follow(head: Option<Head>, records: &[Linked]) -> (Option<(u64, String)>, Vec<&'static str>) {
         let change = change();
         let records: Vec<_> = records.iter().map(|linked| (linked.clone(), &change)).collect();
-        let (head, found) = advance("w", head, &records);
-        (head.map(|head| (head.seq, head.hash)), found.into_iter().map(|(_, class)| class).collect())
+        let Advance { head, new, astray } = advance("w", head, &records);
+        assert!(new.len() <= records.len());
+        (head.map(|head| (head.seq, head.hash)), astray.into_iter().map(|(_, class)| class).collect())
     }
 
     #[test]

@@ -1,11 +1,14 @@
-//! Many items at once. DynamoDB may do a part of a batch and leave the rest to be asked for again.
+//! Many items at once.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, WriteRequest, builders::KeysAndAttributesBuilder};
 
 use super::Room;
-use crate::{Problem, aws::store_problem};
+use crate::{
+    Problem,
+    aws::{pause, read_batch, store_problem},
+};
 
 /// Items of one batch that writes. Source: BatchWriteItem's own limit.
 const WRITES_MAX: usize = 25;
@@ -22,22 +25,11 @@ impl Room {
         keys: Vec<Item>,
     ) -> Result<Vec<Item>, Problem> {
         const DOING: &str = "reading records";
-        let mut items = Vec::with_capacity(keys.len());
         if keys.is_empty() {
-            return Ok(items);
+            return Ok(Vec::new());
         }
-        let mut asked = how.set_keys(Some(keys)).build().map_err(|err| Problem::internal(DOING, err))?;
-        for attempt in 0..ATTEMPTS_MAX {
-            pause(attempt).await;
-            let request = self.store.client.batch_get_item().request_items(&*self.table, asked);
-            let reply = request.send().await.map_err(|err| store_problem(DOING, err))?;
-            items.extend(reply.responses.unwrap_or_default().remove(&*self.table).unwrap_or_default());
-            match reply.unprocessed_keys.unwrap_or_default().remove(&*self.table) {
-                Some(left) if !left.keys.is_empty() => asked = left,
-                _ => return Ok(items),
-            }
-        }
-        Err(Problem::Unavailable { doing: DOING, source: None })
+        let asked = how.set_keys(Some(keys)).build().map_err(|err| Problem::internal(DOING, err))?;
+        read_batch(&self.store.client, &self.table, asked, DOING).await
     }
 
     /// Writes in batches that are no transaction: for rows that nothing leads to yet, or any more.
@@ -59,12 +51,5 @@ impl Room {
             }
         }
         Ok(())
-    }
-}
-
-async fn pause(attempt: u32) {
-    if attempt > 0 {
-        let pause_ms = 10_u64.saturating_mul(1 << attempt);
-        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
     }
 }

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{TenantScope, stock_key};
 use crate::{
-    Feature, Problem,
+    Feature, Period, Problem, Rollup, Tally,
     admission::{DAY, ITEMS_OF, TOOL, month_key},
     aws::read_item,
     clock::Moment,
@@ -16,6 +16,19 @@ use crate::{
 const DOING: &str = "reading the usage";
 
 type Row = HashMap<String, AttributeValue>;
+
+/// What the calls of a period came to.
+#[derive(Debug)]
+pub struct Activity {
+    /// Which.
+    pub period: Period,
+    /// All of them.
+    pub total: Tally,
+    /// By tool, or action of an endpoint.
+    pub by_action: BTreeMap<String, Tally>,
+    /// By day, such as `2026-11-23`.
+    pub by_day: BTreeMap<String, Tally>,
+}
 
 /// What is used of every limit, as it is now.
 #[derive(Debug)]
@@ -116,6 +129,22 @@ impl TenantScope {
             }
         }
         Ok(month)
+    }
+
+    /// What the calls of a period came to, as far as that is counted; of this month where none is named. By tool and day it is
+    /// empty without [`Feature::AdvancedAnalytics`].
+    ///
+    /// # Errors
+    /// [`Problem::Unavailable`] when the store does not answer.
+    pub async fn activity(&self, period: Option<Period>) -> Result<Activity, Problem> {
+        let room = &self.room;
+        let period = period.unwrap_or_else(|| Period::month_of(room.clock.now()));
+        let rollup = Rollup::fetch(&room.store.client, room.plans.table(), &room.tenant, &period).await?;
+        let (mut by_action, mut by_day) = (BTreeMap::new(), BTreeMap::new());
+        if self.feature(Feature::AdvancedAnalytics) {
+            (by_action, by_day) = (rollup.by_action(), rollup.by_day());
+        }
+        Ok(Activity { total: rollup.total(), period, by_action, by_day })
     }
 
     fn quota_of(&self, kind: QuotaKind, (month, stock): (&Month, &Row), now: Moment) -> Quota {

@@ -42,6 +42,7 @@ fn a_tenant_reaches_its_own_families_and_nothing_else() {
     Audit: Allow dynamodb:PutItem dynamodb:Query ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-${aws:PrincipalTag/tenant} {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#AUDIT#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
     Search: Allow dynamodb:GetItem dynamodb:BatchGetItem dynamodb:Query dynamodb:PutItem dynamodb:DeleteItem dynamodb:BatchWriteItem ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-${aws:PrincipalTag/tenant} {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#SEARCH#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
     Plan: Allow dynamodb:GetItem dynamodb:ConditionCheckItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#PLAN"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    Rollups: Allow dynamodb:Query ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#ROLLUP#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
     WrappedKeys: Allow dynamodb:GetItem dynamodb:PutItem ON arn:aws:dynamodb:table/insula-dev-keys {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#KEY"]}, Null: {dynamodb:LeadingKeys: "false"}}
     NeverWithoutLeadingKeys: Deny dynamodb:Scan dynamodb:PartiQL* dynamodb:GetRecords dynamodb:Export* dynamodb:Search* ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data/* arn:aws:dynamodb:table/insula-dev-data-* arn:aws:dynamodb:table/insula-dev-keys arn:aws:dynamodb:table/insula-dev-keys/*
     DataKey: Allow kms:GenerateDataKey kms:Decrypt ON arn:aws:kms:key/54656e61-6e74-734b-6579-000000000000 {ForAllValues:StringEquals: {kms:EncryptionContextKeys: ["tenant"]}, Null: {kms:EncryptionContext:tenant: "false", kms:EncryptionContextKeys: "false"}, StringEquals: {kms:EncryptionContext:tenant: "${aws:PrincipalTag/tenant}"}}
@@ -130,7 +131,8 @@ fn functions_have_the_fewest_rights() {
     Logs: Allow logs:CreateLogStream logs:PutLogEvents ON arn:aws:logs:log-group:/insula/dev/meter:*
     Stream: Allow dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator dynamodb:ListStreams ON arn:aws:dynamodb:table/insula-dev-data/stream/local
     FailedChanges: Allow sqs:SendMessage ON arn:aws:sqs:FailedChanges
-    Heads: Allow dynamodb:GetItem dynamodb:PutItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#HEAD#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    Heads: Allow dynamodb:BatchGetItem dynamodb:PutItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#HEAD#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    Rollups: Allow dynamodb:BatchGetItem dynamodb:UpdateItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#ROLLUP#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
     Plans: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#PLAN"]}, Null: {dynamodb:LeadingKeys: "false"}}
     TellTheOperator: Allow events:PutEvents ON arn:aws:events:event-bus/default
     "#);

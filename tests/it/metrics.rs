@@ -1,0 +1,204 @@
+//! What calls came to: counted from the trail's records by the stream's function, once each.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use insula_tenancy::{Clock, Feature, Limits, Plan, Tier};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    ask::{Own, code_of, data_table, invoke, on_stack, operate, tenant_store, text, verdict},
+    audit::chains::{Row, put, rows},
+    harness::{Stack, json_of, stack, tool_call},
+};
+
+const SCOPE: &str = "notes:read notes:write items:read items:write";
+
+/// Waits until everything is counted that was done so far.
+pub(crate) async fn followed(stack: &'static Stack) {
+    on_stack(stack, stack.local.followed()).await;
+}
+
+/// What `/v1/usage` says, when everything before is counted.
+async fn usage(stack: &'static Stack, own: &Own, query: &str) -> Value {
+    followed(stack).await;
+    let path = format!("/v1/usage{query}");
+    json_of(&own.ask(stack, SCOPE, (http::Method::GET, &path), (&[], &Value::Null)).await)
+}
+
+async fn tool(stack: &Stack, own: &Own, name: &str, arguments: Value) -> Value {
+    json_of(&own.post(stack, &[], &tool_call(name, arguments)).await)["result"].clone()
+}
+
+/// Calls of tools, requests, refusals, errors.
+fn counts(of: &Value) -> [u64; 4] {
+    ["tool_calls", "api_requests", "denied", "errors"].map(|name| of[name].as_u64().unwrap())
+}
+
+/// One of everything: four calls of tools of which one fails, a request and a refusal.
+async fn one_of_each(stack: &Stack, own: &Own) {
+    assert_eq!(
+        tool(stack, own, "notes_create", json!({ "title": "t", "text": "t" })).await["isError"],
+        false
+    );
+    for _ in 0..2 {
+        assert_eq!(tool(stack, own, "notes_list", json!({})).await["isError"], false);
+    }
+    assert_eq!(tool(stack, own, "notes_delete", json!({ "id": "none" })).await["isError"], true);
+    let list = (http::Method::GET, "/v1/collections/notes/items");
+    assert_eq!(own.ask(stack, SCOPE, list.clone(), (&[], &Value::Null)).await.status(), 200);
+    assert_eq!(own.ask(stack, "notes:read", list, (&[], &Value::Null)).await.status(), 403);
+}
+
+#[tokio::test]
+async fn every_call_counts_once_by_its_kind_its_end_its_action_and_its_day() {
+    let stack = stack();
+    let own = Own::make(stack, "metrics-exact", Tier::Professional).await;
+    let none = usage(stack, &own, "").await;
+    assert_eq!((counts(&none["activity"]), &none["activity"]["last_active"]), ([0; 4], &Value::Null));
+    let minute = Clock::System.now();
+    one_of_each(stack, &own).await;
+    // The question before is counted as well.
+    let activity = usage(stack, &own, "").await["activity"].take();
+    assert_eq!(counts(&activity), [4, 2, 1, 1]);
+    let (day, month) = (minute.day(), minute.month());
+    assert_eq!(activity["period"], json!(month));
+    let by_action = activity["by_action"].as_object().unwrap();
+    let by_action: Vec<_> = by_action.iter().map(|(action, of)| (action.as_str(), counts(of))).collect();
+    assert_eq!(
+        by_action,
+        [
+            ("items_list", [0, 1, 1, 0]),
+            ("notes_create", [1, 0, 0, 0]),
+            ("notes_delete", [1, 0, 0, 1]),
+            ("notes_list", [2, 0, 0, 0]),
+            ("usage_read", [0, 1, 0, 0]),
+        ]
+    );
+    let latency = &activity["by_action"]["notes_create"]["latency"];
+    let [p50, p95, max] = ["p50_ms", "p95_ms", "max_ms"].map(|name| latency[name].as_u64().unwrap());
+    assert!(p50 <= p95 && p95 <= max && max < 60_000, "{latency}");
+    assert_eq!(activity["by_day"].as_object().unwrap().keys().collect::<Vec<_>>(), [&day]);
+    let last = activity["last_active"].as_str().unwrap();
+    assert!(last.ends_with(":00Z") && last <= &*Clock::System.now().rfc3339(), "{last}");
+    assert!(last[..16] >= minute.rfc3339()[..16], "{last} {minute:?}");
+
+    let that_day = usage(stack, &own, &format!("?period={day}")).await["activity"].take();
+    assert_eq!((counts(&that_day), &that_day["period"]), ([4, 3, 1, 1], &json!(day)));
+    let long_ago = usage(stack, &own, "?period=2020-02").await["activity"].take();
+    assert_eq!(counts(&long_ago), [0; 4]);
+    for wrong in ["2026", "2026-13", "2026-02-30", "today", ""] {
+        let path = format!("/v1/usage?period={wrong}");
+        let asked = own.ask(stack, SCOPE, (http::Method::GET, &path), (&[], &Value::Null)).await;
+        assert_eq!(code_of(&asked), "invalid", "{wrong}");
+    }
+}
+
+/// DynamoDB's own JSON.
+fn typed(value: &AttributeValue) -> Value {
+    match value {
+        AttributeValue::S(text) => json!({ "S": text }),
+        AttributeValue::N(number) => json!({ "N": number }),
+        AttributeValue::L(values) => json!({ "L": values.iter().map(typed).collect::<Vec<_>>() }),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A record of the stream that says that this row was added.
+fn added(row: &Row) -> Value {
+    let image: Map<_, _> = row.iter().map(|(name, value)| (name.clone(), typed(value))).collect();
+    let keys = json!({ "pk": image["pk"], "sk": image["sk"] });
+    json!({ "eventName": "INSERT",
+        "dynamodb": { "SequenceNumber": row["sk"].as_s().unwrap(), "Keys": keys, "NewImage": image } })
+}
+
+#[tokio::test]
+async fn a_batch_that_comes_again_in_whatever_parts_and_order_counts_nothing() {
+    let stack = stack();
+    let own = Own::make(stack, "metrics-again", Tier::Professional).await;
+    one_of_each(stack, &own).await;
+    followed(stack).await;
+    let records: Vec<_> = rows(stack, &own).await.iter().map(added).collect();
+    assert_eq!(records.len(), 6);
+    let reversed = records.iter().rev().cloned().collect();
+    for batch in [records.clone(), records[..2].to_vec(), records[3..].to_vec(), reversed] {
+        let reply = invoke(stack, "meter", &json!({ "Records": batch })).await.unwrap();
+        assert_eq!(reply, json!({ "batchItemFailures": [] }));
+    }
+    assert_eq!(counts(&usage(stack, &own, "").await["activity"]), [4, 1, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_record_that_is_not_what_its_hash_says_counts_nothing() {
+    let stack = stack();
+    let own = Own::make(stack, "metrics-forged", Tier::Professional).await;
+    one_of_each(stack, &own).await;
+    let mut forged = rows(stack, &own).await[0].clone();
+    forged.insert("sk".to_owned(), text(&format!("{}z", forged["sk"].as_s().unwrap())));
+    forged.insert("action".to_owned(), text("forged"));
+    put(stack, forged).await;
+    let activity = usage(stack, &own, "").await["activity"].take();
+    assert_eq!((counts(&activity), &activity["by_action"]["forged"]), ([4, 1, 1, 1], &Value::Null));
+}
+
+#[tokio::test]
+async fn no_tenants_session_writes_its_rollups_or_reads_anothers() {
+    let stack = stack();
+    let (own, other) = (
+        Own::make(stack, "metrics-own", Tier::Professional).await,
+        Own::make(stack, "metrics-other", Tier::Professional).await,
+    );
+    one_of_each(stack, &own).await;
+    let used = usage(stack, &own, "").await["activity"].take();
+    assert_eq!(counts(&used), [4, 1, 1, 1]);
+    let of_other = usage(stack, &other, "").await["activity"].take();
+    assert_eq!(counts(&of_other), [0; 4], "nothing of another's");
+    let (client, table) = (tenant_store(stack, &own.id.to_string()), data_table(stack));
+    let partition = |own: &Own| text(&format!("TENANT#{}#ROLLUP#{}", own.id, Clock::System.now().month()));
+    let query = |own: &Own| {
+        let query = client.query().table_name(table).key_condition_expression("pk = :pk");
+        query.expression_attribute_values(":pk", partition(own)).send()
+    };
+    let mine = query(&own).await.unwrap().items.unwrap();
+    assert_eq!(mine.len(), 5, "{mine:?}");
+    assert_eq!(verdict(query(&other).await), "AccessDeniedException");
+    let (pk, sk) = (mine[0]["pk"].clone(), mine[0]["sk"].clone());
+    let update = client.update_item().table_name(table).key("pk", pk.clone()).key("sk", sk.clone());
+    let update = update.update_expression("SET tool_calls = :n");
+    let update = update.expression_attribute_values(":n", AttributeValue::N("0".to_owned())).send().await;
+    let put = client.put_item().table_name(table).set_item(Some(mine[0].clone())).send().await;
+    let delete = client.delete_item().table_name(table).key("pk", pk).key("sk", sk).send().await;
+    assert_eq!([verdict(update), verdict(put), verdict(delete)], ["AccessDeniedException"; 3]);
+}
+
+#[tokio::test]
+async fn usage_show_says_the_same_in_totals_or_by_tool_and_answers_when_nothing_is_left() {
+    let stack = stack();
+    let own = Own::make(stack, "metrics-tool", Tier::Starter).await;
+    one_of_each(stack, &own).await;
+    let charged = own.meter(stack).await.0;
+    let id = own.id.clone();
+    let none_left = move |plan: Plan| Plan { limits: Limits { calls_month: 1, ..plan.limits }, ..plan };
+    operate(stack, |operator| async move { operator.change_plan(&id, none_left).await }).await.unwrap();
+    followed(stack).await;
+    let refused = tool(stack, &own, "notes_list", json!({})).await;
+    assert_eq!(refused["_meta"]["tenancy/error"]["code"], "quota_reached");
+    let shown = tool(stack, &own, "usage_show", json!({})).await["structuredContent"].take();
+    assert_eq!(
+        (&shown["tier"], &shown["quotas"]["calls_month"]["allowed"]),
+        (&json!("starter"), &json!(false))
+    );
+    assert_eq!((&shown["calls"], &shown["activity"]["by_action"]), (&Value::Null, &Value::Null));
+    assert_eq!(counts(&shown["activity"])[0], 4);
+    assert_eq!(own.meter(stack).await.0, charged, "asking cost nothing");
+
+    let id = own.id.clone();
+    let detailed = |plan: Plan| Plan {
+        overrides: plan.overrides.clone().with(Feature::AdvancedAnalytics, Some(true)),
+        ..plan
+    };
+    operate(stack, |operator| async move { operator.change_plan(&id, detailed).await }).await.unwrap();
+    let day = json!({ "period": Clock::System.now().day() });
+    let shown = tool(stack, &own, "usage_show", day).await["structuredContent"].take();
+    assert_eq!(counts(&shown["activity"]["by_action"]["notes_list"])[0], 2);
+    let wrong = tool(stack, &own, "usage_show", json!({ "period": "soon" })).await;
+    assert_eq!(wrong["_meta"]["tenancy/error"]["code"], "invalid");
+}
