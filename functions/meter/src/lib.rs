@@ -2,6 +2,7 @@
 
 use insula_gateway::{Error, Meta, serve_json, telemetry};
 use insula_tenancy::{Config, Meter, StreamEvent, StreamReply, start_meter};
+use insula_tools::Collections;
 
 /// Starts the function and serves until Lambda ends it.
 ///
@@ -10,7 +11,9 @@ use insula_tenancy::{Config, Meter, StreamEvent, StreamReply, start_meter};
 pub async fn serve() -> Result<(), Error> {
     let config = Config::from_env()?;
     telemetry::start(config.log_level());
-    let meter = start_meter(config).await?;
+    let collections = Collections::read(&config)?;
+    let names = collections.all().iter().map(|collection| collection.name().clone()).collect();
+    let meter = start_meter(config, names).await?;
     serve_json(|event: StreamEvent, _meta: Meta| answer(&meter, event)).await
 }
 

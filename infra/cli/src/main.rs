@@ -5,6 +5,7 @@ mod dev;
 mod operator;
 mod quota;
 mod token;
+mod usage;
 
 use std::{
     io::{self, Write},
@@ -37,6 +38,9 @@ enum Command {
     /// Reads a tenant's audit trail, and verifies its chains.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Prints what tenants used, for bills, and counts anew what one keeps.
+    #[command(subcommand)]
+    Usage(usage::Usage),
     /// Rotates and wraps data keys.
     #[command(subcommand)]
     Key(operator::Key),
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
             Command::Quota(quota) => quota.run().await,
             Command::Flag(flag) => flag.run().await,
             Command::Audit(audit) => audit.run().await,
+            Command::Usage(usage) => usage.run().await,
             Command::Key(key) => key.run().await,
             Command::Domain(domains) => domains.run().await,
         }

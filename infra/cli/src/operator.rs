@@ -223,7 +223,7 @@ impl At {
         Operator::open_at(&authority, &self.config()?, access).await.map_err(said)
     }
 
-    fn config(&self) -> Result<Config, String> {
+    pub(crate) fn config(&self) -> Result<Config, String> {
         let config = if self.deployed { Config::from_env() } else { Config::read(self.hands()?.settings) };
         config.map_err(|err| err.to_string())
     }

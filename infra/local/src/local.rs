@@ -55,6 +55,8 @@ pub struct Local {
     pub keeper: Operator,
     /// Those that read audit trails, by the auditor's.
     pub auditor: Operator,
+    /// Those that read what was used, by the accountant's.
+    pub accountant: Operator,
     /// The gateway's port.
     pub port: u16,
     gateway: Option<Gateway>,
@@ -118,6 +120,7 @@ impl Local {
         let mover = open_operator("MoverRole", &stack, &sessions, &aws).await?;
         let keeper = open_operator("KeeperRole", &stack, &sessions, &aws).await?;
         let auditor = open_operator("AuditorRole", &stack, &sessions, &aws).await?;
+        let accountant = open_operator("AccountantRole", &stack, &sessions, &aws).await?;
         seed(&operator, &options.tenants, &idp).await?;
         let mut local = Self {
             stack,
@@ -129,6 +132,7 @@ impl Local {
             mover,
             keeper,
             auditor,
+            accountant,
             port,
             gateway: None,
             watch: options.watch,
@@ -183,7 +187,8 @@ impl Local {
             let session = [given.access_key_id, given.secret_access_key, given.session_token];
             Ok((role.to_owned(), session))
         };
-        let sessions = ["OperatorRole", "MoverRole", "KeeperRole", "AuditorRole"].into_iter().map(role);
+        let sessions = ["OperatorRole", "MoverRole", "KeeperRole", "AuditorRole", "AccountantRole"];
+        let sessions = sessions.into_iter().map(role);
         Ok(Hands {
             settings: settings(&self.stack),
             endpoint_url: self.aws.endpoint(),

@@ -4,16 +4,25 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    Config, Problem, TenantId, aws::Aws, clock::Clock, entrance::setting, events::Events, fetch::Fetch,
+    CollectionName, Config, Problem, TenantId,
+    aws::Aws,
+    clock::Clock,
+    entrance::setting,
+    events::Events,
+    fetch::Fetch,
     metric,
+    recount::{Recounted, Stock},
 };
 
 mod change;
 mod heads;
+mod lifecycle;
 mod rollups;
+mod stocks;
 
 pub(crate) use change::Change;
 use heads::Heads;
+use stocks::Stocks;
 
 /// A batch of the stream, in the order of its changes. Source: Lambda's event of a DynamoDB stream.
 #[derive(Deserialize)]
@@ -51,6 +60,7 @@ pub(crate) struct Alarm {
 #[derive(Debug)]
 pub struct Meter {
     heads: Heads,
+    stocks: Stocks,
     events: Events,
     clock: Clock,
     metrics_namespace: Option<String>,
@@ -62,15 +72,17 @@ impl std::fmt::Debug for StreamEvent {
     }
 }
 
-/// Starts the function of the stream.
+/// Starts the function of the stream, for these collections, which are all that there are.
 ///
 /// # Errors
 /// [`Problem::Internal`] for a wrong setting.
-pub async fn start_meter(config: Config) -> Result<Meter, Problem> {
+pub async fn start_meter(config: Config, collections: Vec<CollectionName>) -> Result<Meter, Problem> {
     let aws = Aws::load(&config).await?;
     let table = setting(&config, "DATA_TABLE")?.to_owned();
+    let client = aws_sdk_dynamodb::Client::new(&aws.sdk);
     Ok(Meter {
-        heads: Heads { client: aws_sdk_dynamodb::Client::new(&aws.sdk), table },
+        stocks: Stocks::new(client.clone(), table.clone(), collections),
+        heads: Heads { client, table },
         events: Events::new(Fetch::new(&config), &aws.sdk, &config.region)?,
         clock: Clock::System,
         metrics_namespace: config.metrics_namespace().map(str::to_owned),
@@ -108,23 +120,61 @@ impl Meter {
     /// Everything that follows changes gets all of them. The operator is told before the heads go on, so that nothing is
     /// passed over in silence.
     async fn follow(&self, changes: &[Change]) -> Result<String, Problem> {
-        let (alarms, heads) = self.heads.follow(changes, self.clock.now()).await?;
+        let now = self.clock.now();
+        let (alarms, heads) = self.heads.follow(changes, now).await?;
         let mut lines = String::new();
         for alarm in alarms {
             let Alarm { tenant, class, day, record } = &alarm;
             tracing::error!(tenant.id = %tenant, class, "an audit trail was tampered with");
-            if let Some(namespace) = &self.metrics_namespace {
-                let about = (namespace.as_str(), "an audit trail was tampered with");
-                let count = [("AuditBroken", "Count", 1)];
-                lines += &metric::line(about, Some(tenant), Some(class), self.clock.now(), &count);
-                lines.push('\n');
-            }
+            let count = [("AuditBroken", "Count", 1)];
+            lines += &self.line("an audit trail was tampered with", (tenant, Some(class)), &count);
             let detail = json!({ "tenant": tenant.as_str(), "class": class, "day": day, "record": record });
             self.events.put("Audit Trail Broken", &detail).await?;
         }
+        for (kind, detail) in lifecycle::events(changes) {
+            self.events.put(kind, &detail).await?;
+        }
         rollups::write(&self.heads.client, &self.heads.table, heads).await?;
+        for (tenant, counted) in self.stocks.follow(changes, now).await {
+            lines += &self.recounted(&tenant, &counted).await;
+        }
         Ok(lines)
     }
+
+    /// Tells of a count that was wrong. It is right again, so an event that nobody took is no reason to stop the stream.
+    async fn recounted(&self, tenant: &TenantId, counted: &Recounted) -> String {
+        let Recounted { before, after } = counted;
+        if !counted.is_drift() {
+            return String::new();
+        }
+        tracing::warn!(tenant.id = %tenant, %before, %after, "what a tenant keeps was counted wrong");
+        let event = json!({ "tenant": tenant.as_str(), "before": stock(before), "after": stock(after) });
+        if let Err(problem) = self.events.put("Storage Drift", &event).await {
+            let cause = std::error::Error::source(&problem).map(ToString::to_string);
+            tracing::error!(tenant.id = %tenant, cause, "the operator could not be told of a drift");
+        }
+        let drift = [
+            ("StorageDriftBytes", "Bytes", before.bytes.abs_diff(after.bytes)),
+            ("StorageDriftItems", "Count", before.items.abs_diff(after.items)),
+            ("StorageDriftMembers", "Count", before.members.abs_diff(after.members)),
+        ];
+        self.line("what a tenant keeps was counted wrong", (tenant, None), &drift)
+    }
+
+    fn line(
+        &self,
+        message: &str,
+        (tenant, class): (&TenantId, Option<&str>),
+        metrics: &[metric::Metric],
+    ) -> String {
+        let Some(namespace) = &self.metrics_namespace else { return String::new() };
+        let about = (namespace.as_str(), message);
+        metric::line(about, Some(tenant), class, self.clock.now(), metrics) + "\n"
+    }
+}
+
+fn stock(stock: &Stock) -> Value {
+    json!({ "bytes": stock.bytes, "items": stock.items, "members": stock.members })
 }
 
 impl From<Option<String>> for StreamReply {

@@ -13,7 +13,7 @@ use crate::{
     Access, Clock, Config, Plan, Problem, Profile, Slug, Status, TenantId, Tier,
     aws::{Aws, read_item, store_problem},
     crypto::random_bits,
-    registry::Row,
+    registry::{ALL_TENANTS, Row},
 };
 
 mod audit;
@@ -25,11 +25,13 @@ mod own_table;
 mod partitions;
 mod plan;
 mod spread;
+mod usage;
 
 pub use crate::registry::ROUTE_TTL_S;
 pub use keys::Rewrapped;
 pub use mover::Moved;
 pub use partitions::Sum;
+pub use usage::Used;
 
 /// The right to stand above tenants. A search for this name finds every place that does.
 #[derive(Debug)]
@@ -185,6 +187,7 @@ impl Operator {
         };
         let tenant = HashMap::from([
             ("pk".to_owned(), text(&Row::Tenant(id.clone()).key())),
+            (ALL_TENANTS.attribute.to_owned(), text(ALL_TENANTS.kind)),
             ("slug".to_owned(), text(&new.slug.to_string())),
             ("status".to_owned(), text(Status::Active.word())),
             ("tier".to_owned(), text(new.tier.word())),

@@ -290,7 +290,7 @@ impl Plan {
         item
     }
 
-    fn read(item: &HashMap<String, AttributeValue>) -> Option<Self> {
+    pub(crate) fn read(item: &HashMap<String, AttributeValue>) -> Option<Self> {
         let number = |name: &str| item.get(name)?.as_n().ok()?.parse::<u64>().ok();
         let text = |name: &str| item.get(name)?.as_s().ok();
         Some(Self {

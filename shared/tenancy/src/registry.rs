@@ -68,6 +68,16 @@ impl Row {
     }
 }
 
+/// The index that lists all tenants, for who stands above them.
+pub(crate) struct AllTenants {
+    pub(crate) index: &'static str,
+    /// Every tenant's row has this attribute with this value, and no other row has it.
+    pub(crate) attribute: &'static str,
+    pub(crate) kind: &'static str,
+}
+
+pub(crate) const ALL_TENANTS: AllTenants = AllTenants { index: "by_kind", attribute: "kind", kind: "TENANT" };
+
 /// A tenant's routing fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TenantRow {

@@ -262,6 +262,18 @@ impl fmt::Display for Period {
 }
 
 impl Period {
+    /// The month that it is, or is in: `2026-11`.
+    #[must_use]
+    pub fn month(&self) -> &str {
+        &self.month
+    }
+
+    /// Whether it is a whole month.
+    #[must_use]
+    pub const fn is_month(&self) -> bool {
+        self.day.is_none()
+    }
+
     /// The month of a moment.
     #[must_use]
     pub fn month_of(moment: Moment) -> Self {

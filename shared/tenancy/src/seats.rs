@@ -182,7 +182,7 @@ impl Seat<'_> {
         let update = Update::builder()
             .table_name(table)
             .set_key(Some(stock_key(&self.room.tenant)))
-            .update_expression("ADD member_count :one")
+            .update_expression("ADD member_count :one, changes :one")
             .condition_expression(if plan.limits.members == 0 {
                 "attribute_exists(member_count) AND member_count < :limit"
             } else {

@@ -14,7 +14,7 @@ use crate::{
 pub(crate) type Row = HashMap<String, AttributeValue>;
 
 /// The one who may write anything in the table, and whose keys somebody has stolen.
-pub(super) fn thief(stack: &Stack) -> Client {
+pub(crate) fn thief(stack: &Stack) -> Client {
     store(stack, credentials(stack, "MoverRole", &[]))
 }
 

@@ -68,6 +68,7 @@ impl Options {
                 ("Issuer", issuer),
                 ("OperatorPrincipal", OPERATOR),
                 ("Collections", "documents"),
+                ("MetricsByTenant", "business"),
                 ("CertificateArn", "arn:aws:acm:eu-central-1:000000000000:certificate/laptop"),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),

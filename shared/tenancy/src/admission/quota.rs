@@ -48,28 +48,34 @@ impl Growth {
     pub(super) fn of(writes: &BTreeMap<Place, Write>) -> Self {
         let mut growth = Self::default();
         for ((shelf, _), write) in writes {
-            let (bytes_after, is_after) = match &write.change {
-                Change::Put(raw) => (raw.bytes(), true),
-                Change::Delete => (0, false),
-                Change::Keep(_) => continue,
-            };
-            let more = i64::from(is_after).saturating_sub(write.version_before.is_some().into());
-            let bytes = bytes_after.saturating_sub(write.bytes_before);
-            match shelf {
-                Shelf::Members => growth.members = growth.members.saturating_add(more),
-                Shelf::Items(collection) => {
-                    growth.items = growth.items.saturating_add(more);
-                    growth.bytes = growth.bytes.saturating_add(bytes);
-                    let here = growth.collections.entry(collection.clone()).or_default();
-                    *here = here.saturating_add(more);
-                }
-                Shelf::Settings | Shelf::Secrets | Shelf::Assets | Shelf::Domains => {
-                    growth.bytes = growth.bytes.saturating_add(bytes);
-                }
-            }
+            growth.add(shelf, write);
         }
         growth.collections.retain(|_, more| *more != 0);
         growth
+    }
+
+    fn add(&mut self, shelf: &Shelf, write: &Write) {
+        let (bytes_after, is_after) = match &write.change {
+            Change::Put(raw) => (raw.bytes(), true),
+            Change::Delete => (0, false),
+            Change::Keep(_) => return,
+        };
+        let more = i64::from(is_after).saturating_sub(write.version_before.is_some().into());
+        let bytes = bytes_after.saturating_sub(write.bytes_before);
+        match shelf {
+            Shelf::Members => self.members = self.members.saturating_add(more),
+            Shelf::Items(collection) => {
+                self.items = self.items.saturating_add(more);
+                self.bytes = self.bytes.saturating_add(bytes);
+                if more != 0 {
+                    let here = self.collections.entry(collection.clone()).or_default();
+                    *here = here.saturating_add(more);
+                }
+            }
+            Shelf::Settings | Shelf::Secrets | Shelf::Assets | Shelf::Domains => {
+                self.bytes = self.bytes.saturating_add(bytes);
+            }
+        }
     }
 
     /// The limit that leaves no room for it beside what there is.
@@ -88,6 +94,15 @@ impl Growth {
             (*more > 0 && *more > room(limit, used)).then(|| (kind(), limit, used))
         })
     }
+}
+
+/// Whether writes change what is kept, be it that their sum is nothing: whoever counts it meanwhile is to know.
+pub(super) fn is_felt(writes: &BTreeMap<Place, Write>) -> bool {
+    writes.iter().any(|((shelf, _), write)| {
+        let mut alone = Growth::default();
+        alone.add(shelf, write);
+        alone != Growth::default()
+    })
 }
 
 /// What a limit leaves.

@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::{
 
 use super::{
     Admission, DAY, ITEMS_OF, Outcome, TOOL, idempotency_key, month_key,
-    quota::{Growth, Stock},
+    quota::{self, Growth, Stock},
     turn::{Meter, Turn, Window},
 };
 use crate::{
@@ -24,6 +24,7 @@ use crate::{
     crypto::sha256,
     key::{Family, Shelf},
     plan::Plan,
+    recount::CHANGES,
     scope::{settings_version_key, stock_key},
     staged::{Change, Place, Write},
 };
@@ -108,7 +109,7 @@ impl Transaction<'_> {
         if let Some(name) = self.kept_name() {
             actions.push((Part::Idempotency, self.idempotency(name)?));
         }
-        if *self.growth != Growth::default() {
+        if quota::is_felt(self.writes) {
             actions.push((Part::Storage, self.storage()?));
         }
         if self.empties_cache {
@@ -217,6 +218,7 @@ impl Transaction<'_> {
         stock.count("byte_count", *bytes, Some(plan.limits.storage_bytes));
         stock.count("item_count", *items, Some(plan.limits.items));
         stock.count("member_count", *members, None);
+        stock.count(CHANGES, 1, None);
         for (collection, more) in collections {
             let name = [ITEMS_OF, collection.as_str()].concat();
             stock.count(&name, *more, plan.collection_items.get(collection).copied());

@@ -1,0 +1,109 @@
+//! What tenants used, from above: for the bill, and counted anew.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::{Operator, text};
+use crate::{
+    CollectionName, Period, Plan, Problem, Recounted, Rollup, Status, Stock, Tally, TenantId, Tier,
+    aws::{read_item, store_problem},
+    clock::Clock,
+    key::Family,
+    recount::Recount,
+    registry::ALL_TENANTS,
+    scope::stock_key,
+};
+
+const DOING: &str = "reading what was used";
+
+/// What a tenant is billed for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Used {
+    /// Who.
+    pub tenant: TenantId,
+    /// Its name in addresses.
+    pub slug: String,
+    /// What it pays for now.
+    pub tier: Tier,
+    /// Whether it is served now.
+    pub status: Status,
+    /// Calls that were charged in the month: the count that its limit is held against.
+    pub charged: u64,
+    /// What all calls of the month came to, charged or not.
+    pub calls: Tally,
+    /// What it keeps now.
+    pub stock: Stock,
+}
+
+impl Operator {
+    /// Every tenant with its slug, in no order that says anything. It needs the accountant's role.
+    ///
+    /// # Errors
+    /// [`Problem::Unavailable`] when the store does not answer.
+    pub async fn tenants(&self) -> Result<Vec<(TenantId, String)>, Problem> {
+        let mut tenants = Vec::new();
+        let mut start = None;
+        loop {
+            let query = self
+                .client
+                .query()
+                .table_name(&self.registry)
+                .index_name(ALL_TENANTS.index)
+                .key_condition_expression("#kind = :kind")
+                .expression_attribute_names("#kind", ALL_TENANTS.attribute)
+                .expression_attribute_values(":kind", text(ALL_TENANTS.kind))
+                .set_exclusive_start_key(start);
+            let reply = query.send().await.map_err(|err| store_problem("listing tenants", err))?;
+            tenants.extend(reply.items().iter().filter_map(|row| {
+                let id = TenantId::read(row.get("pk")?.as_s().ok()?.strip_prefix("tenant/")?)?;
+                Some((id, row.get("slug")?.as_s().ok()?.clone()))
+            }));
+            start = reply.last_evaluated_key;
+            if start.is_none() {
+                return Ok(tenants);
+            }
+        }
+    }
+
+    /// What a tenant used in a month, and keeps now. It needs the accountant's role.
+    ///
+    /// # Errors
+    /// [`Problem::Internal`] for a tenant without a plan; [`Problem::Unavailable`] when the store does not answer.
+    pub async fn used(&self, id: &TenantId, slug: &str, month: &Period) -> Result<Used, Problem> {
+        let plan = self.plan(id).await?;
+        let table = plan.placement.table(&self.data.as_str().into(), id);
+        let month_key = HashMap::from([
+            ("pk".to_owned(), AttributeValue::S(Family::Meter.of(id))),
+            ("sk".to_owned(), AttributeValue::S(month.month().to_owned())),
+        ]);
+        let (meter, stock, rollup) = tokio::join!(
+            read_item(&self.client, &table, month_key, DOING),
+            read_item(&self.client, &table, stock_key(id), DOING),
+            Rollup::fetch(&self.client, &self.data, id, month),
+        );
+        let charged = meter?.and_then(|row| row.get("calls")?.as_n().ok()?.parse().ok()).unwrap_or(0);
+        let Plan { tier, status, .. } = plan;
+        Ok(Used {
+            tenant: id.clone(),
+            slug: slug.to_owned(),
+            tier,
+            status,
+            charged,
+            calls: rollup?.total(),
+            stock: Stock::of_row(stock?.as_ref()),
+        })
+    }
+
+    /// Counts what a tenant keeps, wherever that is, and corrects its count. It needs the accountant's role.
+    ///
+    /// # Errors
+    /// [`Problem::Conflict`] when its calls change it all the time or it is being moved; [`Problem::Unavailable`] when the
+    /// store does not answer.
+    pub async fn recount(&self, id: &TenantId, collections: &[CollectionName]) -> Result<Recounted, Problem> {
+        let day = Clock::System.now().day();
+        let counting =
+            Recount { client: &self.client, data: &self.data, collections, pages_max: u32::MAX, day: &day };
+        counting.run(id).await
+    }
+}
