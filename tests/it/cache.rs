@@ -29,7 +29,7 @@ fn start_with_fixture() -> &'static Stack {
     let fixture = bin_dir().join("cached-fixture");
     let overrides = ["ItemsFunction", "ConfigFunction"].map(|name| (name.to_owned(), fixture.clone()));
     let log = |_function: &str, line: &str| {
-        if line.contains("_aws") {
+        if line.contains("\"CacheEntries\"") {
             LOG.lock().unwrap().push(line.to_owned());
         }
     };

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{OnceLock, mpsc},
+    sync::{Mutex, OnceLock, mpsc},
 };
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use insula_local::{DEMO, Edge, Local, Options, build_functions, idp::Mint, read_tenants};
+use insula_tenancy::TenantId;
 use serde_json::{Value, json};
 
 use crate::dns::zone;
@@ -35,6 +36,16 @@ pub(crate) fn bin_dir() -> &'static Path {
     BUILT.get_or_init(|| build_functions(&root()).unwrap())
 }
 
+/// Lines of metrics that functions have written.
+static METRICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// The lines of metrics of a tenant so far.
+pub(crate) fn metrics_of(tenant: &TenantId) -> Vec<Value> {
+    let lines = METRICS.lock().unwrap();
+    let lines = lines.iter().filter(|line| line.contains(&tenant.to_string()));
+    lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
 /// How a stack of this test binary starts: in memory, on free ports, with the demo's tenants.
 pub(crate) fn options(edge: Edge) -> Options {
     Options {
@@ -49,7 +60,11 @@ pub(crate) fn options(edge: Edge) -> Options {
         domains: vec![format!("*.{CUSTOMERS}")],
         dns: Some(zone().address),
         overrides: BTreeMap::new(),
-        log: |_function, _line| {},
+        log: |_function, line| {
+            if line.contains("\"_aws\"") {
+                METRICS.lock().unwrap().push(line.to_owned());
+            }
+        },
     }
 }
 

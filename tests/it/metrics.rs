@@ -1,13 +1,15 @@
 //! What calls came to: counted from the trail's records by the stream's function, once each.
 
+mod stocks;
+
 use aws_sdk_dynamodb::types::AttributeValue;
-use insula_tenancy::{Clock, Feature, Limits, Plan, Tier};
+use insula_tenancy::{Clock, Feature, Limits, Period, Plan, Status, Tally, Tier};
 use serde_json::{Map, Value, json};
 
 use crate::{
     ask::{Own, code_of, data_table, invoke, on_stack, operate, tenant_store, text, verdict},
     audit::chains::{Row, put, rows},
-    harness::{Stack, json_of, stack, tool_call},
+    harness::{Stack, json_of, metrics_of, stack, tool_call},
 };
 
 const SCOPE: &str = "notes:read notes:write items:read items:write";
@@ -22,6 +24,13 @@ async fn usage(stack: &'static Stack, own: &Own, query: &str) -> Value {
     followed(stack).await;
     let path = format!("/v1/usage{query}");
     json_of(&own.ask(stack, SCOPE, (http::Method::GET, &path), (&[], &Value::Null)).await)
+}
+
+/// What the operator was told of a tenant by events of this kind, in their order.
+fn told(stack: &Stack, own: &Own, kind: &str) -> Vec<Value> {
+    let of_kind = stack.local.aws.events().into_iter().filter(|event| event["DetailType"] == kind);
+    let details = of_kind.map(|event| serde_json::from_str(event["Detail"].as_str().unwrap()).unwrap());
+    details.filter(|detail: &Value| detail["tenant"] == own.id.to_string().as_str()).collect()
 }
 
 async fn tool(stack: &Stack, own: &Own, name: &str, arguments: Value) -> Value {
@@ -201,4 +210,101 @@ async fn usage_show_says_the_same_in_totals_or_by_tool_and_answers_when_nothing_
     assert_eq!(counts(&shown["activity"]["by_action"]["notes_list"])[0], 2);
     let wrong = tool(stack, &own, "usage_show", json!({ "period": "soon" })).await;
     assert_eq!(wrong["_meta"]["tenancy/error"]["code"], "invalid");
+}
+
+#[tokio::test]
+async fn what_becomes_of_a_tenant_is_told_once_for_each_change() {
+    let stack = stack();
+    let own = Own::make(stack, "metrics-life", Tier::Free).await;
+    let id = own.id.to_string();
+    let change = async |change: fn(Plan) -> Plan| {
+        let id = own.id.clone();
+        operate(stack, |operator| async move { operator.change_plan(&id, change).await }).await.unwrap();
+    };
+    change(|plan| Plan { status: Status::Suspended, ..plan }).await;
+    change(|plan| Plan { status: Status::Active, ..plan }).await;
+    change(|plan| Plan { tier: Tier::Starter, limits: Limits::of(Tier::Starter), ..plan }).await;
+    followed(stack).await;
+    let created = json!({ "tenant": id, "epoch": 1, "tier": "free" });
+    assert_eq!(told(stack, &own, "Tenant Created"), [created]);
+    assert_eq!(told(stack, &own, "Tenant Suspended"), [json!({ "tenant": id, "epoch": 2 })]);
+    assert_eq!(told(stack, &own, "Tenant Resumed"), [json!({ "tenant": id, "epoch": 3 })]);
+    let changed = json!({ "tenant": id, "epoch": 4, "tier": "starter", "tier_before": "free" });
+    assert_eq!(told(stack, &own, "Tenant Plan Changed"), [changed]);
+    assert_eq!(told(stack, &own, "Tenant Moved"), [Value::Null; 0]);
+}
+
+#[tokio::test]
+async fn a_months_bill_has_every_tenant_with_what_it_used_alone() {
+    let stack = stack();
+    let (own, idle) = (
+        Own::make(stack, "metrics-bill", Tier::Starter).await,
+        Own::make(stack, "metrics-idle", Tier::Free).await,
+    );
+    one_of_each(stack, &own).await;
+    followed(stack).await;
+    let tenants = on_stack(stack, stack.local.accountant.tenants()).await.unwrap();
+    let month = Period::month_of(Clock::System.now());
+    let mut bills = Vec::new();
+    for own in [&own, &idle] {
+        let (id, slug) = tenants.iter().find(|(id, _)| *id == own.id).unwrap().clone();
+        let month = month.clone();
+        let bill = async move { stack.local.accountant.used(&id, &slug, &month).await };
+        bills.push(on_stack(stack, bill).await.unwrap());
+    }
+    let [bill, nothing] = [&bills[0], &bills[1]];
+    assert_eq!((bill.slug.as_str(), bill.tier, bill.status), ("metrics-bill", Tier::Starter, Status::Active));
+    let calls = &bill.calls;
+    assert_eq!([calls.tool_calls, calls.api_requests, calls.denied, calls.errors], [4, 1, 1, 1]);
+    assert_eq!((bill.charged, bill.stock.items, bill.stock.members), (5, 1, 1));
+    assert_eq!(bill.stock.bytes, own.stored_bytes(stack).await);
+    assert_eq!((nothing.charged, &nothing.calls, nothing.stock.members), (0, &Tally::default(), 0));
+}
+
+/// The line of metrics of a call that this makes, which comes a moment after its reply.
+async fn line(own: &Own, is: fn(&Value) -> bool, call: impl AsyncFn()) -> Value {
+    for _ in 0..100 {
+        call().await;
+        if let Some(line) = metrics_of(&own.id).into_iter().find(is) {
+            return line;
+        }
+    }
+    panic!("{:?}", metrics_of(&own.id))
+}
+
+#[tokio::test]
+async fn a_call_leaves_a_line_whose_tenant_is_a_dimension_where_its_tier_is_named() {
+    let stack = stack();
+    for (slug, tier, dimensions) in [
+        ("metrics-line", Tier::Starter, json!([[]])),
+        ("metrics-dimension", Tier::Business, json!([["tenant_id"], []])),
+    ] {
+        let own = Own::make(stack, slug, tier).await;
+        let list = async || drop(tool(stack, &own, "notes_list", json!({})).await);
+        let line_of_list = line(&own, |line| line["action"] == "notes_list", list).await;
+        assert_eq!(line_of_list["_aws"]["CloudWatchMetrics"][0]["Dimensions"], dimensions);
+        assert_eq!((&line_of_list["ToolCalls"], &line_of_list["code"]), (&json!(1), &json!("ok")));
+        let gone = async || drop(tool(stack, &own, "notes_delete", json!({ "id": "none" })).await);
+        let line_of_gone = line(&own, |line| line["action"] == "notes_delete", gone).await;
+        assert_eq!((&line_of_gone["Errors"], &line_of_gone["code"]), (&json!(1), &json!("not_found")));
+        let path = (http::Method::GET, "/v1/collections/notes/items");
+        let refused = async || {
+            drop(own.ask(stack, "notes:read", path.clone(), (&[], &Value::Null)).await);
+        };
+        let line_of_refused = line(&own, |line| line["action"] == "items_list", refused).await;
+        assert_eq!((&line_of_refused["ApiRequests"], &line_of_refused["Denied"]), (&json!(1), &json!(1)));
+    }
+}
+
+#[tokio::test]
+async fn a_call_of_the_store_that_costs_much_is_told_with_its_operation_and_tenant() {
+    let stack = stack();
+    let own = Own::make(stack, "metrics-costly", Tier::Starter).await;
+    tool(stack, &own, "notes_create", json!({ "title": "small", "text": "t" })).await;
+    let large = json!({ "title": "large", "text": "t".repeat(60_000) });
+    let path = (http::Method::POST, "/v1/collections/documents/items");
+    let create = async || drop(own.ask(stack, SCOPE, path.clone(), (&[], &large)).await);
+    let costly = line(&own, |line| line["CostlyStoreCalls"] == 1, create).await;
+    assert_eq!(costly["class"], "TransactWriteItems");
+    assert!(costly["StoreCallUnits"].as_u64().unwrap() >= 100, "{costly}");
 }

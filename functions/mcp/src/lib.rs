@@ -6,8 +6,8 @@ use http::{Method, StatusCode};
 use insula_gateway::{Error, Reply, Request, for_tenant, rest::RoleOf, telemetry};
 use insula_mcp::{Builder, Call, Implementation, Outcome as Ended, OutcomeKind, Server, Step};
 use insula_tenancy::{
-    Attempt, Config, ConfigError, Door, Effect, Entrance, Idempotency, Keep, Operation, Outcome, PRODUCT,
-    Problem, Resolver, Resource, Tenant, TenantScope, start_entrance,
+    Admission, Attempt, Config, ConfigError, Door, Effect, Entrance, Idempotency, Keep, Operation, Outcome,
+    PRODUCT, Problem, Resolver, Resource, Tenant, TenantScope, start_entrance,
 };
 use insula_tools::ToolError;
 
@@ -74,7 +74,7 @@ impl Mcp {
     /// Answers one request.
     pub async fn answer(&self, request: Request) -> Reply {
         let reply = for_tenant(&self.resolver, &request, |tenant| self.serve(&request, tenant)).await;
-        telemetry::record_cache(&self.entrance);
+        telemetry::record_reports(&self.entrance);
         reply
     }
 
@@ -117,27 +117,49 @@ impl Mcp {
         let granted =
             tenant.demand_scopes(call.scopes()).and_then(|()| self.demand_role(&tenant, call.name()));
         let (scope, admission) = self.entrance.enter(tenant, operation(request, call)?).await?;
-        if let Err(problem) = granted {
-            admission.refuse(&problem).await?;
-            return Err(problem.into());
-        }
-        let hints = call.hints();
-        let effect = match (hints.open_world, hints.read_only) {
-            (true, _) => Effect::Outside,
-            (false, true) if insula_tools::is_uncharged(call.name()) => Effect::Uncharged,
-            (false, true) => Effect::Read,
-            (false, false) => Effect::Write,
-        };
+        let gauge = self.entrance.gauge(&admission);
         let seal = Seal::new(admission.state_seal());
-        let work = async |scope| call.run(scope, &seal).await;
-        let ended =
-            admission.settle(scope, effect, work, Keep { outcome, restore: Ended::from_stored }).await;
+        let ended = admitted((scope, admission), granted, (call, &seal)).await;
+        let code = match &ended {
+            Ok(ended) => code_of(ended),
+            Err(err) => err.problem().code(),
+        };
+        telemetry::record_call(gauge.as_ref(), code);
         if seal.met_forgery()
             && let Some(lines) = self.resolver.report_attempt(Attempt::ForgedState, &own).await
         {
             telemetry::record_metrics(&lines);
         }
         ended
+    }
+}
+
+/// Runs a tool and commits its call, or records that it is refused.
+async fn admitted(
+    (scope, admission): (TenantScope, Admission),
+    granted: Result<(), Problem>,
+    (call, seal): (&mut Call<'_, TenantScope, ToolError>, &Seal),
+) -> Result<Ended, ToolError> {
+    if let Err(problem) = granted {
+        admission.refuse(&problem).await?;
+        return Err(problem.into());
+    }
+    let hints = call.hints();
+    let effect = match (hints.open_world, hints.read_only) {
+        (true, _) => Effect::Outside,
+        (false, true) if insula_tools::is_uncharged(call.name()) => Effect::Uncharged,
+        (false, true) => Effect::Read,
+        (false, false) => Effect::Write,
+    };
+    let work = async |scope| call.run(scope, seal).await;
+    admission.settle(scope, effect, work, Keep { outcome, restore: Ended::from_stored }).await
+}
+
+/// The word for how a tool ended: what it asks its user is no failure.
+fn code_of(ended: &Ended) -> &'static str {
+    match ended.kind() {
+        OutcomeKind::Complete | OutcomeKind::Asking => "ok",
+        _ => "failed",
     }
 }
 

@@ -8,8 +8,8 @@ use std::fmt;
 
 use http::{HeaderValue, Method, StatusCode, header};
 use insula_tenancy::{
-    Config, Door, Entrance, Feature, Idempotency, Keep, Operation, Problem, Resolver, Resource, Role, Tenant,
-    start_entrance,
+    Admission, Config, Door, Entrance, Feature, Idempotency, Keep, Operation, Problem, Resolver, Resource,
+    Role, Tenant, TenantScope, start_entrance,
 };
 
 pub use self::{
@@ -64,7 +64,7 @@ impl Rest {
     /// Answers one request.
     pub async fn answer(&self, request: Request) -> Reply {
         let reply = for_tenant(&self.resolver, &request, |tenant| self.serve(&request, tenant)).await;
-        telemetry::record_cache(&self.entrance);
+        telemetry::record_reports(&self.entrance);
         reply
     }
 
@@ -100,19 +100,32 @@ impl Rest {
         };
         let granted = tenant.demand_scopes(endpoint.scopes).and_then(|()| tenant.demand_role(role));
         let (scope, admission) = self.entrance.enter(tenant, operation).await?;
-        if let Err(problem) = granted.and_then(|()| scope.demand(Feature::ApiAccess)) {
-            admission.refuse(&problem).await?;
-            return Err(problem);
-        }
-        let whole = match &endpoint.run.0 {
-            Runs::Whole(whole) => whole,
-            Runs::Parts(parts) => return parts(admission, ask).await,
-        };
-        let work = async |scope| Kept::make(endpoint.effect, whole(scope, ask.clone()).await?);
-        let keep = Keep { outcome: Kept::outcome, restore: Kept::from_stored };
-        let kept = admission.settle(scope, endpoint.effect, work, keep).await?;
-        Ok(kept.answer)
+        let gauge = self.entrance.gauge(&admission);
+        let ended = admitted(endpoint, (scope, admission), granted, ask).await;
+        telemetry::record_call(gauge.as_ref(), ended.as_ref().map_or_else(Problem::code, |_| "ok"));
+        ended
     }
+}
+
+/// Runs an operation and commits it, or records that it is refused.
+async fn admitted(
+    endpoint: &Endpoint,
+    (scope, admission): (TenantScope, Admission),
+    granted: Result<(), Problem>,
+    ask: Ask,
+) -> Result<Answer, Problem> {
+    if let Err(problem) = granted.and_then(|()| scope.demand(Feature::ApiAccess)) {
+        admission.refuse(&problem).await?;
+        return Err(problem);
+    }
+    let whole = match &endpoint.run.0 {
+        Runs::Whole(whole) => whole,
+        Runs::Parts(parts) => return parts(admission, ask).await,
+    };
+    let work = async |scope| Kept::make(endpoint.effect, whole(scope, ask.clone()).await?);
+    let keep = Keep { outcome: Kept::outcome, restore: Kept::from_stored };
+    let kept = admission.settle(scope, endpoint.effect, work, keep).await?;
+    Ok(kept.answer)
 }
 
 fn method_not_allowed(allow: &[Method]) -> Reply {

@@ -7,7 +7,7 @@ use std::{
     iter, panic,
 };
 
-use insula_tenancy::{Entrance, Problem, Resolver, TenantId};
+use insula_tenancy::{Entrance, Gauge, Problem, Resolver, TenantId};
 use tracing::{Span, error, field::display, info, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -60,10 +60,17 @@ pub async fn record_attempt(resolver: &Resolver, problem: &Problem, own: Option<
     }
 }
 
-/// Writes down what the cache did, where that is due.
-pub fn record_cache(entrance: &Entrance) {
-    if let Some(lines) = entrance.cache_report() {
+/// Writes down what the store and the cache did, where there is something to say.
+pub fn record_reports(entrance: &Entrance) {
+    for lines in [entrance.store_report(), entrance.cache_report()].into_iter().flatten() {
         record_metrics(&lines);
+    }
+}
+
+/// Writes down what a call was, which ended so: `ok`, or the code of its problem.
+pub fn record_call(gauge: Option<&Gauge>, code: &str) {
+    if let Some(gauge) = gauge {
+        record_metrics(&gauge.line(code));
     }
 }
 

@@ -242,6 +242,10 @@ impl Admission {
         Arc::clone(&self.room)
     }
 
+    pub(crate) const fn operation(&self) -> &Operation {
+        &self.operation
+    }
+
     fn check_result(&self, outcome: Outcome<'_>) -> Result<(), Problem> {
         match (&self.name, outcome) {
             (Some(_), Outcome::Done { result }) if result.len() > RESULT_BYTES_MAX => {

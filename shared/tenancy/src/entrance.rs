@@ -17,6 +17,7 @@ use crate::{
     egress::Egress,
     events::Events,
     fetch::{self, Fetch},
+    gauge::{Gauge, Gauges},
     invoke::{Errand, Invoker},
     key::Shelf,
     plan::Plans,
@@ -31,6 +32,7 @@ use crate::{
     tenant::{Status, Tenant},
     vault::Vault,
     vend::{self, Kept, Vend, Vendor},
+    watch::Watch,
 };
 
 /// Opens the room of a tenant. A function that serves tenants has one, made in init.
@@ -48,6 +50,8 @@ pub struct Entrance {
     seats: Seats,
     metrics_namespace: Option<String>,
     contact: Option<Arc<str>>,
+    gauges: Option<Gauges>,
+    watch: Arc<Watch>,
     /// In a function that has to do with domains.
     desk: Option<Arc<Desk>>,
 }
@@ -100,13 +104,16 @@ async fn open_entrance(config: Config, aws: &Aws) -> Result<(Resolver, Entrance)
     let vault = Vault::open(&config, &aws.sdk)?.map(Arc::new);
     let metrics_namespace = config.metrics_namespace().map(str::to_owned);
     let contact = config.contact().map(Arc::from);
+    let watch = Arc::new(Watch::new(metrics_namespace.clone(), clock.clone()));
+    let gauges = Gauges::read(&config, clock.clone());
+    let gauges = gauges.map_err(|err| Problem::internal("reading the configuration", err))?;
     let secrets = aws_sdk_secretsmanager::Client::new(&aws.sdk);
     let resolver = resolver(config, aws, Freshness::Remembered)?;
     let (warmed, (), sealer) =
         tokio::join!(resolver.warm(), invoker.warm(), Sealer::open(secrets, secret_id, clock.clone()));
     warmed?;
-    let vendor =
-        Vendor::new(invoker, aws_sdk_dynamodb::config::Builder::from(&aws.sdk).build(), clock.clone());
+    let store = aws_sdk_dynamodb::config::Builder::from(&aws.sdk).build();
+    let vendor = Vendor::new(invoker, (store, Arc::clone(&watch)), clock.clone());
     let entrance = Entrance {
         vendor,
         sealer: Arc::new(sealer?),
@@ -120,6 +127,8 @@ async fn open_entrance(config: Config, aws: &Aws) -> Result<(Resolver, Entrance)
         seats: Seats::new(),
         metrics_namespace,
         contact,
+        gauges,
+        watch,
         desk,
     };
     Ok((resolver, entrance))
@@ -266,6 +275,18 @@ impl Entrance {
             Status::Active => Ok((store, plan)),
             Status::Suspended => Err(Problem::Suspended),
         }
+    }
+
+    /// Measures a call until its reply. `None` where the deployment names no namespace for metrics.
+    #[must_use]
+    pub fn gauge(&self, admission: &Admission) -> Option<Gauge> {
+        Some(self.gauges.as_ref()?.gauge(admission))
+    }
+
+    /// Which calls of the store were slow or cost much since the last report: lines of CloudWatch's embedded metric format.
+    #[must_use]
+    pub fn store_report(&self) -> Option<String> {
+        self.watch.take()
     }
 
     /// What the cache did for each tenant since the last report, at most once a minute: lines of CloudWatch's embedded

@@ -22,6 +22,7 @@ mod events;
 mod evidence;
 mod feature;
 mod fetch;
+mod gauge;
 mod invoke;
 mod key;
 mod keys;
@@ -52,6 +53,7 @@ mod tenant;
 mod token;
 mod vault;
 mod vend;
+mod watch;
 
 pub use admission::{Admission, Committed, Door, Idempotency, Opened, Operation, Outcome, StateSeal};
 pub use alarm::{Attempt, Crossing};
@@ -69,6 +71,7 @@ pub use entrance::{
 };
 pub use evidence::{Bearer, EventKind, Evidence};
 pub use feature::{Feature, Overrides};
+pub use gauge::Gauge;
 pub use invoke::Answered;
 pub use key::{CollectionName, CollectionNameError, ItemId, ItemIdError};
 pub use meter::{Meter, StreamEvent, StreamReply, start_meter};

@@ -14,6 +14,7 @@ use crate::{
     invoke::Invoker,
     resolve::{Position, Resolver},
     tenant::{Proof, Tenant, TenantId},
+    watch::{Watch, Watched},
 };
 
 /// What is done by asking `vend`.
@@ -133,6 +134,7 @@ impl Vend {
 pub(crate) struct Vendor {
     invoker: Invoker,
     sdk: aws_sdk_dynamodb::Config,
+    watch: Arc<Watch>,
     clock: Clock,
     kept: Cache<(TenantId, u64), Arc<Kept>>,
 }
@@ -154,9 +156,13 @@ impl Kept {
 }
 
 impl Vendor {
-    pub(crate) fn new(invoker: Invoker, sdk: aws_sdk_dynamodb::Config, clock: Clock) -> Self {
+    pub(crate) fn new(
+        invoker: Invoker,
+        (sdk, watch): (aws_sdk_dynamodb::Config, Arc<Watch>),
+        clock: Clock,
+    ) -> Self {
         let kept = Cache::builder().max_capacity(TENANTS_MAX).time_to_live(Duration::from_secs(900)).build();
-        Self { invoker, sdk, clock, kept }
+        Self { invoker, sdk, watch, clock, kept }
     }
 
     /// The store as this tenant may see it. Single-flight for each (tenant, epoch): a change by the operator makes
@@ -187,7 +193,9 @@ impl Vendor {
             None,
             "vend",
         );
-        let config = self.sdk.to_builder().credentials_provider(credentials.clone()).build();
+        let watched = Watched { watch: Arc::clone(&self.watch), tenant: tenant.id.clone() };
+        let config =
+            self.sdk.to_builder().credentials_provider(credentials.clone()).interceptor(watched).build();
         let client = aws_sdk_dynamodb::Client::from_conf(config);
         // A token that ends soon still serves until it ends; it is only never kept beyond that.
         let left_s = grant.expires_s.saturating_sub(self.clock.now().seconds());
