@@ -1,5 +1,6 @@
 //! What calls came to: counted from the trail's records by the stream's function, once each.
 
+mod cost;
 mod stocks;
 
 use aws_sdk_dynamodb::types::AttributeValue;

@@ -35,7 +35,7 @@ pub(crate) async fn put(stack: &Stack, row: Row) {
     thief(stack).put_item().table_name(data_table(stack)).set_item(Some(row)).send().await.unwrap();
 }
 
-pub(super) async fn remove(stack: &Stack, row: &Row) {
+pub(crate) async fn remove(stack: &Stack, row: &Row) {
     let delete = thief(stack).delete_item().table_name(data_table(stack));
     delete.key("pk", row["pk"].clone()).key("sk", row["sk"].clone()).send().await.unwrap();
 }

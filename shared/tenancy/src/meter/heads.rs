@@ -65,7 +65,9 @@ impl Heads {
         let keys = chains.keys().map(ChainOf::key).collect();
         let heads = read_rows(&self.client, &self.table, keys, DOING).await?;
         let mut next = Vec::new();
-        for (chain, records) in chains {
+        for (chain, mut records) in chains {
+            // Records that one transaction has brought, as a move does, come in any order.
+            records.sort_by_key(|(linked, _)| linked.seq);
             let before = heads.get(&chain.place()).and_then(Head::read).map(|(_, head)| head);
             let Advance { head, new, astray } = advance(&chain.writer, before.clone(), &records);
             alarms.extend(astray.into_iter().map(|(change, class)| Alarm::of(change, &chain.day, class)));
