@@ -2,6 +2,7 @@
 
 mod attempts;
 pub(crate) mod chains;
+mod denials;
 mod reading;
 mod stream;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use insula_gateway::{AuthorizerRequest, Error, Verdict, serve_authorizer, telemetry};
-use insula_tenancy::{Config, Denial, Position, Problem, Resolver, start_resolver};
+use insula_tenancy::{Config, Denial, Position, Problem, Resolver, Unauthenticated, start_resolver};
 
 /// Starts the function and serves until Lambda ends it.
 ///
@@ -21,6 +21,7 @@ pub async fn decide(resolver: &Resolver, request: AuthorizerRequest) -> Verdict 
     match resolver.resolve(Position::Edge, &request.evidence).await {
         Ok(tenant) => {
             telemetry::record_tenant(tenant.id());
+            resolver.write_denials().await;
             let context = BTreeMap::from([
                 ("tenantId".to_owned(), tenant.id().to_string()),
                 ("epoch".to_owned(), tenant.epoch().to_string()),
@@ -28,21 +29,27 @@ pub async fn decide(resolver: &Resolver, request: AuthorizerRequest) -> Verdict 
             Verdict::Allow { context, principal: tenant.id().to_string() }
         }
         Err(problem) => {
-            telemetry::record_attempt(resolver, &problem, None).await;
-            deny(&problem, request.bearer_denial)
+            let problem = of_header(problem, request.bearer_denial);
+            telemetry::record_denial(resolver, &problem, None, &request.request_id).await;
+            deny(&problem)
         }
     }
 }
 
-fn deny(problem: &Problem, bearer_denial: Option<Denial>) -> Verdict {
+/// A header that held no token is not the same as no header.
+fn of_header(problem: Problem, bearer_denial: Option<Denial>) -> Problem {
+    match (problem, bearer_denial) {
+        (Problem::Unauthenticated(refusal), Some(denial)) => {
+            Problem::Unauthenticated(Box::new(Unauthenticated { denial, ..*refusal }))
+        }
+        (problem, _) => problem,
+    }
+}
+
+fn deny(problem: &Problem) -> Verdict {
     telemetry::record_problem(problem);
     match problem {
-        Problem::Unauthenticated(refusal) => {
-            let mut refusal = refusal.clone();
-            // A header that held no token is not the same as no header.
-            refusal.denial = bearer_denial.unwrap_or(refusal.denial);
-            Verdict::Deny { challenge: refusal.challenge() }
-        }
+        Problem::Unauthenticated(refusal) => Verdict::Deny { challenge: refusal.challenge() },
         _ => Verdict::Unavailable,
     }
 }

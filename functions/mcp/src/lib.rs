@@ -87,20 +87,21 @@ impl Mcp {
                 // It charges nothing, so nothing but this says whether the tenant is still served.
                 match self.entrance.check_served(&tenant).await {
                     Ok(()) => http_reply(reply),
-                    Err(problem) => Reply::problem(&problem),
+                    Err(problem) => self.denied(request, &tenant, &problem).await,
                 }
             }
             Step::Reply(reply) => http_reply(reply),
             Step::Introduction(introduction) => match self.entrance.check_named(&tenant).await {
                 Ok(name) => http_reply(introduction.reply(name.as_deref())),
-                Err(problem) => Reply::problem(&problem),
+                Err(problem) => self.denied(request, &tenant, &problem).await,
             },
             Step::Call(mut call) => {
                 let own = tenant.id().clone();
                 let outcome = self.call(request, tenant, &mut call).await;
                 if let Err(err) = &outcome {
                     telemetry::record_problem(err.problem());
-                    telemetry::record_attempt(&self.resolver, err.problem(), Some(&own)).await;
+                    let request_id = &request.request_id;
+                    telemetry::record_denial(&self.resolver, err.problem(), Some(&own), request_id).await;
                 }
                 http_reply(call.reply(outcome))
             }
@@ -164,6 +165,12 @@ fn code_of(ended: &Ended) -> &'static str {
 }
 
 impl Mcp {
+    /// The end of a request that is no call.
+    async fn denied(&self, request: &Request, tenant: &Tenant, problem: &Problem) -> Reply {
+        telemetry::record_denial(&self.resolver, problem, Some(tenant.id()), &request.request_id).await;
+        Reply::problem(problem)
+    }
+
     fn demand_role(&self, tenant: &Tenant, name: &str) -> Result<(), Problem> {
         let role = (self.role_of)(name);
         tenant.demand_role(role.ok_or_else(|| Problem::internal("finding a tool's role", name))?)

@@ -1,7 +1,8 @@
-//! `insula audit`: a tenant's audit trail, read and verified, on the laptop or in a deployment.
+//! `insula audit`: a tenant's audit trail, read and verified, and what was denied to nobody in particular; on the laptop or in a
+//! deployment.
 
 use clap::Subcommand;
-use insula_tenancy::{AuditQuery, AuditRecord, Clock, Moment, Slug, Verified};
+use insula_tenancy::{AuditQuery, AuditRecord, Clock, Moment, Slug, Verified, operator::DenialRecord};
 
 use crate::{
     operator::{At, said},
@@ -34,6 +35,14 @@ pub(crate) enum Audit {
         #[command(flatten)]
         at: At,
     },
+    /// Prints what was denied before it was known whose request it was, and how often, one window of an instance a line.
+    Denials {
+        /// The day in UTC, such as 2026-11-23; today without it.
+        #[arg(long)]
+        day: Option<Moment>,
+        #[command(flatten)]
+        at: At,
+    },
 }
 
 impl Audit {
@@ -60,6 +69,12 @@ impl Audit {
                 let records = auditor.audit(&id, &query).await.map_err(said)?;
                 say(&records.iter().map(line).collect::<String>())
             }
+            Self::Denials { day, at } => {
+                let auditor = at.operator("AuditorRole").await?;
+                let day = day.unwrap_or_else(|| Clock::System.now());
+                let denials = auditor.denials(day).await.map_err(said)?;
+                say(&denials.iter().map(denial_line).collect::<String>())
+            }
         }
     }
 }
@@ -72,5 +87,13 @@ fn line(record: &AuditRecord) -> String {
     let line = format!(
         "{at} {decision} {reason} {action} {resources} by {who}, {duration_ms} ms, request {request_id}"
     );
+    line.chars().filter(|c| !c.is_control()).chain(['\n']).collect()
+}
+
+fn denial_line(record: &DenialRecord) -> String {
+    let DenialRecord { from, until, codes, request_id } = record;
+    let codes: Vec<String> = codes.iter().map(|(code, count)| format!("{code} {count}")).collect();
+    let request = request_id.as_ref().map(|id| format!(", request {id}")).unwrap_or_default();
+    let line = format!("{from} to {until}: {}{request}", codes.join(", "));
     line.chars().filter(|c| !c.is_control()).chain(['\n']).collect()
 }

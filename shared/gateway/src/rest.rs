@@ -78,7 +78,7 @@ impl Rest {
         match self.run(request, tenant, found).await {
             Ok(answer) => answer.reply(request.evidence.path_tenant.as_deref()),
             Err(problem) => {
-                telemetry::record_attempt(&self.resolver, &problem, Some(&own)).await;
+                telemetry::record_denial(&self.resolver, &problem, Some(&own), &request.request_id).await;
                 Reply::problem(&problem)
             }
         }

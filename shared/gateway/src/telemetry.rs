@@ -53,9 +53,10 @@ pub fn record_problem(problem: &Problem) {
     }
 }
 
-/// Tells the operator of an attempt to cross, where a problem is one. `own` is the caller's tenant, where it is known.
-pub async fn record_attempt(resolver: &Resolver, problem: &Problem, own: Option<&TenantId>) {
-    if let Some(lines) = resolver.report(problem, own).await {
+/// Tells the operator of an attempt to cross or a denial, where a problem is one. `own` is the caller's tenant, where it is
+/// known.
+pub async fn record_denial(resolver: &Resolver, problem: &Problem, own: Option<&TenantId>, request_id: &str) {
+    if let Some(lines) = resolver.report(problem, own, request_id).await {
         record_metrics(&lines);
     }
 }

@@ -13,11 +13,12 @@ pub async fn for_tenant<Fut: Future<Output = Reply>>(
     let tenant = match resolver.resolve(Position::Behind, &request.evidence).await {
         Ok(tenant) => tenant,
         Err(problem) => {
-            telemetry::record_attempt(resolver, &problem, None).await;
+            telemetry::record_denial(resolver, &problem, None, &request.request_id).await;
             return Reply::problem(&problem);
         }
     };
     telemetry::record_tenant(tenant.id());
+    resolver.write_denials().await;
     let origins = tenant.origins().to_vec();
     let reply = match cors::demand(request, &origins) {
         Ok(()) => serve(tenant).await,

@@ -14,6 +14,7 @@ use crate::{
     cache::Cache,
     clock::Clock,
     crypto::Sealer,
+    denials::{Denials, Ledger},
     egress::Egress,
     events::Events,
     fetch::{self, Fetch},
@@ -65,7 +66,7 @@ const DOMAINS_WAIT_MAX: Duration = Duration::from_secs(5);
 /// [`Problem::Internal`] for a wrong setting; [`Problem::Unavailable`] when the registry does not answer.
 pub async fn start_resolver(config: Config) -> Result<Resolver, Problem> {
     let aws = Aws::load(&config).await?;
-    let resolver = resolver(config, &aws, Freshness::Remembered)?;
+    let resolver = resolver(config, &aws, (Freshness::Remembered, Clock::System))?;
     resolver.warm().await?;
     Ok(resolver)
 }
@@ -76,20 +77,23 @@ pub async fn start_resolver(config: Config) -> Result<Resolver, Problem> {
 /// As [`start_resolver`].
 pub async fn start_entrance(config: Config) -> Result<(Resolver, Entrance), Problem> {
     let aws = Aws::load(&config).await?;
-    open_entrance(config, &aws).await
+    open_entrance(config, &aws, Clock::System).await
 }
 
-/// Starts the same with these credentials, at this endpoint and by this way to it.
+/// Starts the same with these credentials, at this endpoint, by this way to it, and in this time.
 ///
 /// # Errors
 /// As [`start_resolver`].
-pub async fn start_entrance_at(config: Config, access: Access) -> Result<(Resolver, Entrance), Problem> {
+pub async fn start_entrance_at(
+    config: Config,
+    access: Access,
+    clock: Clock,
+) -> Result<(Resolver, Entrance), Problem> {
     let aws = Aws::at(&config, access).await?;
-    open_entrance(config, &aws).await
+    open_entrance(config, &aws, clock).await
 }
 
-async fn open_entrance(config: Config, aws: &Aws) -> Result<(Resolver, Entrance), Problem> {
-    let clock = Clock::System;
+async fn open_entrance(config: Config, aws: &Aws, clock: Clock) -> Result<(Resolver, Entrance), Problem> {
     let fetch = Fetch::new(&config);
     let desk = open_desk(&config, &fetch, aws)?;
     let errand = Errand {
@@ -108,7 +112,7 @@ async fn open_entrance(config: Config, aws: &Aws) -> Result<(Resolver, Entrance)
     let gauges = Gauges::read(&config, clock.clone());
     let gauges = gauges.map_err(|err| Problem::internal("reading the configuration", err))?;
     let secrets = aws_sdk_secretsmanager::Client::new(&aws.sdk);
-    let resolver = resolver(config, aws, Freshness::Remembered)?;
+    let resolver = resolver(config, aws, (Freshness::Remembered, clock.clone()))?;
     let (warmed, (), sealer) =
         tokio::join!(resolver.warm(), invoker.warm(), Sealer::open(secrets, secret_id, clock.clone()));
     warmed?;
@@ -153,7 +157,7 @@ pub async fn start_registrar(config: Config) -> Result<Registrar, Problem> {
     let table = setting(&config, "REGISTRY_TABLE")?.to_owned();
     let secrets = aws_sdk_secretsmanager::Client::new(&aws.sdk);
     let client = aws_sdk_dynamodb::Client::new(&aws.sdk);
-    let resolver = resolver(config, &aws, Freshness::Read)?;
+    let resolver = resolver(config, &aws, (Freshness::Read, Clock::System))?;
     let (warmed, sealer) = tokio::join!(resolver.warm(), Sealer::open(secrets, secret_id, clock.clone()));
     warmed?;
     Ok(Registrar { resolver, client, table, sealer: sealer?, clock })
@@ -167,21 +171,24 @@ pub async fn start_vend(config: Config) -> Result<Vend, Problem> {
     let aws = Aws::load(&config).await?;
     let role_arn = setting(&config, "TENANT_ROLE_ARN")?.to_owned();
     let sts = aws_sdk_sts::Client::new(&aws.sdk);
-    let resolver = resolver(config, &aws, Freshness::Read)?;
+    let resolver = resolver(config, &aws, (Freshness::Read, Clock::System))?;
     // Who am I is a question that needs no right: it only opens the connection.
     let (warmed, _who) = tokio::join!(resolver.warm(), sts.get_caller_identity().send());
     warmed?;
     Ok(Vend { resolver, sts, role_arn })
 }
 
-fn resolver(config: Config, aws: &Aws, freshness: Freshness) -> Result<Resolver, Problem> {
+fn resolver(config: Config, aws: &Aws, (freshness, clock): (Freshness, Clock)) -> Result<Resolver, Problem> {
     let table = setting(&config, "REGISTRY_TABLE")?.to_owned();
-    let registry = Registry::new(aws_sdk_dynamodb::Client::new(&aws.sdk), table, freshness);
+    let client = aws_sdk_dynamodb::Client::new(&aws.sdk);
+    let registry = Registry::new(client.clone(), table, freshness);
     let fetch = Fetch::new(&config);
     let events = Events::new(fetch.clone(), &aws.sdk, &config.region)?;
     let namespace = config.metrics_namespace().map(str::to_owned);
-    let alarms = Arc::new(Alarms::new(events, Clock::System, namespace));
-    Ok(Resolver::new(config, registry, fetch, Clock::System, alarms))
+    let ledger = config.require("DATA_TABLE").ok().map(|table| Ledger { client, table: table.to_owned() });
+    let denials = Arc::new(Denials::new(clock.clone(), namespace.clone(), ledger));
+    let alarms = Arc::new(Alarms::new(events, clock, namespace));
+    Ok(Resolver::new(config, registry, fetch, (alarms, denials)))
 }
 
 pub(crate) fn setting<'c>(config: &'c Config, name: &'static str) -> Result<&'c str, Problem> {

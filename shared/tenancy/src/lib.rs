@@ -15,6 +15,7 @@ mod collection;
 mod compile_fail;
 mod config;
 mod crypto;
+mod denials;
 mod domain;
 mod egress;
 mod entrance;

@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod change;
+mod denials;
 mod heads;
 mod lifecycle;
 mod rollups;
@@ -44,10 +45,11 @@ struct Failure {
     sequence: String,
 }
 
-/// Something that nobody may do to a tenant's data, and somebody has done.
+/// Something that nobody may do to an audit trail, and somebody has done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Alarm {
-    pub(crate) tenant: TenantId,
+    /// Whose trail; `None` for the operator's records of denials.
+    pub(crate) tenant: Option<TenantId>,
     /// What, in a stable word.
     pub(crate) class: &'static str,
     /// The day of the trail.
@@ -106,7 +108,7 @@ impl Meter {
             }
         }
         // Boxed, since a caller's future would be as large as all that this one waits for.
-        match Box::pin(self.follow(&changes)).await {
+        match Box::pin(self.follow(&changes, denials::broken(&event.records))).await {
             Ok(lines) => (StreamReply::from(unread), lines),
             Err(problem) => {
                 let cause = std::error::Error::source(&problem).map(ToString::to_string);
@@ -119,16 +121,18 @@ impl Meter {
 
     /// Everything that follows changes gets all of them. The operator is told before the heads go on, so that nothing is
     /// passed over in silence.
-    async fn follow(&self, changes: &[Change]) -> Result<String, Problem> {
+    async fn follow(&self, changes: &[Change], mut alarms: Vec<Alarm>) -> Result<String, Problem> {
         let now = self.clock.now();
-        let (alarms, heads) = self.heads.follow(changes, now).await?;
+        let (of_tenants, heads) = self.heads.follow(changes, now).await?;
+        alarms.extend(of_tenants);
         let mut lines = String::new();
         for alarm in alarms {
             let Alarm { tenant, class, day, record } = &alarm;
-            tracing::error!(tenant.id = %tenant, class, "an audit trail was tampered with");
+            let id = tenant.as_ref().map(TenantId::as_str);
+            tracing::error!(tenant.id = id, class, "an audit trail was tampered with");
             let count = [("AuditBroken", "Count", 1)];
-            lines += &self.line("an audit trail was tampered with", (tenant, Some(class)), &count);
-            let detail = json!({ "tenant": tenant.as_str(), "class": class, "day": day, "record": record });
+            lines += &self.line("an audit trail was tampered with", (tenant.as_ref(), Some(class)), &count);
+            let detail = json!({ "tenant": id, "class": class, "day": day, "record": record });
             self.events.put("Audit Trail Broken", &detail).await?;
         }
         for (kind, detail) in lifecycle::events(changes) {
@@ -158,18 +162,18 @@ impl Meter {
             ("StorageDriftItems", "Count", before.items.abs_diff(after.items)),
             ("StorageDriftMembers", "Count", before.members.abs_diff(after.members)),
         ];
-        self.line("what a tenant keeps was counted wrong", (tenant, None), &drift)
+        self.line("what a tenant keeps was counted wrong", (Some(tenant), None), &drift)
     }
 
     fn line(
         &self,
         message: &str,
-        (tenant, class): (&TenantId, Option<&str>),
+        (tenant, class): (Option<&TenantId>, Option<&str>),
         metrics: &[metric::Metric],
     ) -> String {
         let Some(namespace) = &self.metrics_namespace else { return String::new() };
         let about = (namespace.as_str(), message);
-        metric::line(about, Some(tenant), class, self.clock.now(), metrics) + "\n"
+        metric::line(about, tenant, class, self.clock.now(), metrics) + "\n"
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod audit;
+mod denials;
 mod domains;
 mod keys;
 mod mover;
@@ -28,6 +29,7 @@ mod spread;
 mod usage;
 
 pub use crate::registry::ROUTE_TTL_S;
+pub use denials::DenialRecord;
 pub use keys::Rewrapped;
 pub use mover::Moved;
 pub use partitions::Sum;

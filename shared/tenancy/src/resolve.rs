@@ -8,6 +8,7 @@ use crate::{
     alarm::Alarms,
     clock::Clock,
     config::{BaseDomain, Edge},
+    denials::Denials,
     fetch::{Fetch, may_fetch},
     keys::Keys,
     registry::{Carrier, IssuerRow, Registry, Row, TenantRow},
@@ -24,6 +25,7 @@ pub struct Resolver {
     keys: Keys,
     clock: Clock,
     alarms: Arc<Alarms>,
+    pub(crate) denials: Arc<Denials>,
 }
 
 /// Where in the way of a request the resolver stands, which says what evidence there can be.
@@ -72,16 +74,30 @@ impl Resolver {
         config: Config,
         registry: Registry,
         fetch: Fetch,
-        clock: Clock,
-        alarms: Arc<Alarms>,
+        (alarms, denials): (Arc<Alarms>, Arc<Denials>),
     ) -> Self {
-        Self { config, registry, keys: Keys::new(fetch, clock.clone()), clock, alarms }
+        let clock = denials.clock.clone();
+        Self { config, registry, keys: Keys::new(fetch, clock.clone()), clock, alarms, denials }
     }
 
-    /// Tells the operator of an attempt to cross, where a problem is one; the line of its metric for standard output. `own`
-    /// is the caller's tenant, where it is known.
-    pub async fn report(&self, problem: &Problem, own: Option<&TenantId>) -> Option<String> {
-        self.alarms.problem(problem, own).await
+    /// Tells the operator what there is to tell of a request that a problem ended: of an attempt to cross, and of a denial
+    /// that no tenant's trail has. The lines of their metrics for standard output. `own` is the caller's tenant, where it is
+    /// known.
+    pub async fn report(
+        &self,
+        problem: &Problem,
+        own: Option<&TenantId>,
+        request_id: &str,
+    ) -> Option<String> {
+        self.denials.record(problem, request_id).await;
+        let attempt = self.alarms.problem(problem, own).await;
+        let lines: String = self.denials.line(problem, own).into_iter().chain(attempt).collect();
+        Some(lines).filter(|lines| !lines.is_empty())
+    }
+
+    /// Writes what was denied in a window that has ended, where no tenant's trail has it.
+    pub async fn write_denials(&self) {
+        self.denials.write_ended().await;
     }
 
     /// The same for an attempt that is no problem of the kernel's.

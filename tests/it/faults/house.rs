@@ -6,7 +6,7 @@ use base64::Engine;
 use http::Method;
 use insula_gateway::{Context, answer, rest::Rest};
 use insula_local::{Edge, idp::Mint};
-use insula_tenancy::{Access, Config, Tier, start_entrance_at};
+use insula_tenancy::{Access, Clock, Config, Tier, start_entrance_at};
 use insula_tools::{Collections, declare, role_of};
 use mcp::Mcp;
 use serde_json::{Value, json};
@@ -122,7 +122,14 @@ impl House {
 
     /// Fresh instances of the functions before a stack that runs.
     pub(crate) async fn before(stack: &'static Stack) -> Self {
-        let entrance = async || start_entrance_at(settings(stack), access(stack, "McpRole")).await.unwrap();
+        Self::before_at(stack, Clock::System).await
+    }
+
+    /// The same in a test's own time.
+    pub(crate) async fn before_at(stack: &'static Stack, clock: Clock) -> Self {
+        let entrance = async || {
+            start_entrance_at(settings(stack), access(stack, "McpRole"), clock.clone()).await.unwrap()
+        };
         let collections = Collections::read(&settings(stack)).unwrap();
         let rest = async |endpoints| Rest::new(entrance().await, endpoints, role_of).unwrap();
         Self {
@@ -195,6 +202,12 @@ impl Guest {
     /// Asks, and is answered.
     pub(crate) async fn ask(&self, house: &House, ask: &Ask) -> Said {
         Said::read(&house.answer(&ask.path, self.event(ask).to_string().as_bytes()).await)
+    }
+
+    /// Asks with something else than the guest's own token.
+    pub(crate) async fn ask_as(&self, house: &House, bearer: &str, ask: &Ask) -> Said {
+        let other = ask.clone().with("Authorization", bearer);
+        Said::read(&house.answer(&ask.path, self.event(&other).to_string().as_bytes()).await)
     }
 
     /// The event of a REST API, as its edge makes it.

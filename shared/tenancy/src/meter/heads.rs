@@ -201,7 +201,7 @@ impl ChainOf {
 
 impl Alarm {
     fn of(change: &Change, day: &str, class: &'static str) -> Self {
-        let (tenant, record) = (change.tenant.clone(), change.sort_key.clone());
+        let (tenant, record) = (Some(change.tenant.clone()), change.sort_key.clone());
         Self { tenant, class, day: day.to_owned(), record }
     }
 }

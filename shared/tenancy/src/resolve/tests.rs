@@ -29,7 +29,8 @@ fn resolver(edge: &str, base: &str, isolation: &str) -> Resolver {
     let clock = Clock::fixed_at_s(0);
     let alarms = Arc::new(Alarms::new(events, clock.clone(), None));
     let registry = Registry::new(client, "registry".to_owned(), Freshness::Read);
-    Resolver::new(config, registry, fetch, clock, alarms)
+    let denials = Arc::new(Denials::new(clock, None, None));
+    Resolver::new(config, registry, fetch, (alarms, denials))
 }
 
 fn evidence(event: EventKind, [ours, native, lambda]: [bool; 3]) -> Evidence {

@@ -79,18 +79,21 @@ fn functions_have_the_fewest_rights() {
     SealingSecret: Allow secretsmanager:GetSecretValue ON arn:aws:secretsmanager:secret:SealingSecret-Sealin
     Routing: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-registry {ForAllValues:StringEquals: {dynamodb:Attributes: ["pk", "tenant", "slug", "status", "tier", "epoch", "issuers", "origins", "host", "jwks_uri", "profile", "claims", "sole_tenant", "role_claim", "name"]}, Null: {dynamodb:Attributes: "false"}, StringEqualsIfExists: {dynamodb:Select: "SPECIFIC_ATTRIBUTES"}}
     TellTheOperator: Allow events:PutEvents ON arn:aws:events:event-bus/default
+    Denials: Allow dynamodb:PutItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["OPERATOR#DENIALS#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
     Vend: Allow lambda:InvokeFunction ON arn:aws:lambda:function:VendFunction
     ItemsRole
     Logs: Allow logs:CreateLogStream logs:PutLogEvents ON arn:aws:logs:log-group:/insula/dev/items:*
     SealingSecret: Allow secretsmanager:GetSecretValue ON arn:aws:secretsmanager:secret:SealingSecret-Sealin
     Routing: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-registry {ForAllValues:StringEquals: {dynamodb:Attributes: ["pk", "tenant", "slug", "status", "tier", "epoch", "issuers", "origins", "host", "jwks_uri", "profile", "claims", "sole_tenant", "role_claim", "name"]}, Null: {dynamodb:Attributes: "false"}, StringEqualsIfExists: {dynamodb:Select: "SPECIFIC_ATTRIBUTES"}}
     TellTheOperator: Allow events:PutEvents ON arn:aws:events:event-bus/default
+    Denials: Allow dynamodb:PutItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["OPERATOR#DENIALS#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
     Vend: Allow lambda:InvokeFunction ON arn:aws:lambda:function:VendFunction
     ConfigRole
     Logs: Allow logs:CreateLogStream logs:PutLogEvents ON arn:aws:logs:log-group:/insula/dev/config:*
     SealingSecret: Allow secretsmanager:GetSecretValue ON arn:aws:secretsmanager:secret:SealingSecret-Sealin
     Routing: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-registry {ForAllValues:StringEquals: {dynamodb:Attributes: ["pk", "tenant", "slug", "status", "tier", "epoch", "issuers", "origins", "host", "jwks_uri", "profile", "claims", "sole_tenant", "role_claim", "name"]}, Null: {dynamodb:Attributes: "false"}, StringEqualsIfExists: {dynamodb:Select: "SPECIFIC_ATTRIBUTES"}}
     TellTheOperator: Allow events:PutEvents ON arn:aws:events:event-bus/default
+    Denials: Allow dynamodb:PutItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["OPERATOR#DENIALS#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
     Vend: Allow lambda:InvokeFunction ON arn:aws:lambda:function:VendFunction
     Domains: Allow lambda:InvokeFunction ON arn:aws:lambda:function:DomainsFunction
     SecretsRole
@@ -98,23 +101,27 @@ fn functions_have_the_fewest_rights() {
     SealingSecret: Allow secretsmanager:GetSecretValue ON arn:aws:secretsmanager:secret:SealingSecret-Sealin
     Routing: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-registry {ForAllValues:StringEquals: {dynamodb:Attributes: ["pk", "tenant", "slug", "status", "tier", "epoch", "issuers", "origins", "host", "jwks_uri", "profile", "claims", "sole_tenant", "role_claim", "name"]}, Null: {dynamodb:Attributes: "false"}, StringEqualsIfExists: {dynamodb:Select: "SPECIFIC_ATTRIBUTES"}}
     TellTheOperator: Allow events:PutEvents ON arn:aws:events:event-bus/default
+    Denials: Allow dynamodb:PutItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["OPERATOR#DENIALS#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
     Vend: Allow lambda:InvokeFunction ON arn:aws:lambda:function:VendFunction
     UsageRole
     Logs: Allow logs:CreateLogStream logs:PutLogEvents ON arn:aws:logs:log-group:/insula/dev/usage:*
     SealingSecret: Allow secretsmanager:GetSecretValue ON arn:aws:secretsmanager:secret:SealingSecret-Sealin
     Routing: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-registry {ForAllValues:StringEquals: {dynamodb:Attributes: ["pk", "tenant", "slug", "status", "tier", "epoch", "issuers", "origins", "host", "jwks_uri", "profile", "claims", "sole_tenant", "role_claim", "name"]}, Null: {dynamodb:Attributes: "false"}, StringEqualsIfExists: {dynamodb:Select: "SPECIFIC_ATTRIBUTES"}}
     TellTheOperator: Allow events:PutEvents ON arn:aws:events:event-bus/default
+    Denials: Allow dynamodb:PutItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["OPERATOR#DENIALS#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
     Vend: Allow lambda:InvokeFunction ON arn:aws:lambda:function:VendFunction
     AuditRole
     Logs: Allow logs:CreateLogStream logs:PutLogEvents ON arn:aws:logs:log-group:/insula/dev/audit:*
     SealingSecret: Allow secretsmanager:GetSecretValue ON arn:aws:secretsmanager:secret:SealingSecret-Sealin
     Routing: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-registry {ForAllValues:StringEquals: {dynamodb:Attributes: ["pk", "tenant", "slug", "status", "tier", "epoch", "issuers", "origins", "host", "jwks_uri", "profile", "claims", "sole_tenant", "role_claim", "name"]}, Null: {dynamodb:Attributes: "false"}, StringEqualsIfExists: {dynamodb:Select: "SPECIFIC_ATTRIBUTES"}}
     TellTheOperator: Allow events:PutEvents ON arn:aws:events:event-bus/default
+    Denials: Allow dynamodb:PutItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["OPERATOR#DENIALS#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
     Vend: Allow lambda:InvokeFunction ON arn:aws:lambda:function:VendFunction
     AuthorizeRole
     Logs: Allow logs:CreateLogStream logs:PutLogEvents ON arn:aws:logs:log-group:/insula/dev/authorize:*
     Routing: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-registry {ForAllValues:StringEquals: {dynamodb:Attributes: ["pk", "tenant", "slug", "status", "tier", "epoch", "issuers", "origins", "host", "jwks_uri", "profile", "claims", "sole_tenant", "role_claim", "name"]}, Null: {dynamodb:Attributes: "false"}, StringEqualsIfExists: {dynamodb:Select: "SPECIFIC_ATTRIBUTES"}}
     TellTheOperator: Allow events:PutEvents ON arn:aws:events:event-bus/default
+    Denials: Allow dynamodb:PutItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["OPERATOR#DENIALS#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
     VendRole
     Logs: Allow logs:CreateLogStream logs:PutLogEvents ON arn:aws:logs:log-group:/insula/dev/vend:*
     BecomeTenant: Allow sts:AssumeRole sts:TagSession ON arn:aws:iam::000000000000:role/TenantRole
@@ -186,6 +193,7 @@ fn the_auditor_reads_trails_and_writes_nothing() {
     Registry: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-registry
     Plans: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#PLAN"]}, Null: {dynamodb:LeadingKeys: "false"}}
     Trails: Allow dynamodb:Query ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-?????????????????????????? {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#AUDIT#*", "TENANT#??????????????????????????#HEAD#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    Denials: Allow dynamodb:Query ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["OPERATOR#DENIALS#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
     "#);
 }
 
