@@ -13,7 +13,11 @@ pub async fn serve() -> Result<(), Error> {
     let config = Config::from_env()?;
     telemetry::start(config.log_level());
     let resolver = start_resolver(config).await?;
-    serve_authorizer(|request| decide(&resolver, request)).await
+    let malformed = async |request_id: &str| {
+        let problem = Problem::unauthenticated(Denial::Evidence, None);
+        telemetry::record_denial(&resolver, &problem, None, request_id).await;
+    };
+    serve_authorizer(|request| decide(&resolver, request), malformed).await
 }
 
 /// Decides about one request. A suspended tenant's valid token passes: `mcp` tells it so.

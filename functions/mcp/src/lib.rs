@@ -145,13 +145,7 @@ async fn admitted(
         admission.refuse(&problem).await?;
         return Err(problem.into());
     }
-    let hints = call.hints();
-    let effect = match (hints.open_world, hints.read_only) {
-        (true, _) => Effect::Outside,
-        (false, true) if insula_tools::is_uncharged(call.name()) => Effect::Uncharged,
-        (false, true) => Effect::Read,
-        (false, false) => Effect::Write,
-    };
+    let effect = effect_of(call);
     let work = async |scope| call.run(scope, seal).await;
     admission.settle(scope, effect, work, Keep { outcome, restore: Ended::from_stored }).await
 }
@@ -186,10 +180,21 @@ fn outcome(ended: &Ended) -> Outcome<'_> {
     }
 }
 
+fn effect_of(call: &Call<'_, TenantScope, ToolError>) -> Effect {
+    let hints = call.hints();
+    match (hints.open_world, hints.read_only) {
+        (true, _) => Effect::Outside,
+        (false, true) if insula_tools::is_uncharged(call.name()) => Effect::Uncharged,
+        (false, true) => Effect::Read,
+        (false, false) => Effect::Write,
+    }
+}
+
 fn operation(request: &Request, call: &Call<'_, TenantScope, ToolError>) -> Result<Operation, Problem> {
     let header = request.idempotency_key()?;
     Ok(Operation {
         action: call.name().to_owned(),
+        effect: effect_of(call),
         door: Door::Tool,
         idempotency: match call.idempotency_key().or(header) {
             Some(key) => Idempotency::Key(key.to_owned()),

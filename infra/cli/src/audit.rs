@@ -1,8 +1,12 @@
 //! `insula audit`: a tenant's audit trail, read and verified, and what was denied to nobody in particular; on the laptop or in a
 //! deployment.
 
+use std::collections::BTreeMap;
+
 use clap::Subcommand;
-use insula_tenancy::{AuditQuery, AuditRecord, Clock, Moment, Slug, Verified, operator::DenialRecord};
+use insula_tenancy::{
+    AuditQuery, AuditRecord, Clock, CountedDenials, Moment, Slug, Verified, operator::DenialRecord,
+};
 
 use crate::{
     operator::{At, said},
@@ -81,19 +85,30 @@ impl Audit {
 
 /// What a terminal must not be told is left out: a subject is what a token says.
 fn line(record: &AuditRecord) -> String {
-    let AuditRecord { at, who, action, decision, reason, request_id, duration_ms, .. } = record;
-    let who = who.as_ref().map_or("(erased)", |who| &who.subject);
-    let resources = record.resources.join(",");
-    let line = format!(
-        "{at} {decision} {reason} {action} {resources} by {who}, {duration_ms} ms, request {request_id}"
-    );
+    let AuditRecord { at, who, action, decision, reason, request_id, duration_ms, counted, .. } = record;
+    let line = match counted {
+        Some(CountedDenials { from, until, reasons }) => {
+            format!("{at} {decision} {action} from {from} to {until}: {}", counts(reasons))
+        }
+        None => {
+            let who = who.as_ref().map_or("(erased)", |who| &who.subject);
+            let resources = record.resources.join(",");
+            format!(
+                "{at} {decision} {reason} {action} {resources} by {who}, {duration_ms} ms, request {request_id}"
+            )
+        }
+    };
     line.chars().filter(|c| !c.is_control()).chain(['\n']).collect()
 }
 
 fn denial_line(record: &DenialRecord) -> String {
-    let DenialRecord { from, until, codes, request_id } = record;
-    let codes: Vec<String> = codes.iter().map(|(code, count)| format!("{code} {count}")).collect();
+    let DenialRecord { counted: CountedDenials { from, until, reasons }, request_id } = record;
     let request = request_id.as_ref().map(|id| format!(", request {id}")).unwrap_or_default();
-    let line = format!("{from} to {until}: {}{request}", codes.join(", "));
+    let line = format!("{from} to {until}: {}{request}", counts(reasons));
     line.chars().filter(|c| !c.is_control()).chain(['\n']).collect()
+}
+
+fn counts(reasons: &BTreeMap<String, u64>) -> String {
+    let counts: Vec<String> = reasons.iter().map(|(code, count)| format!("{code} {count}")).collect();
+    counts.join(", ")
 }

@@ -55,18 +55,20 @@ pub enum Verdict {
     Unavailable,
 }
 
-/// Answers an authorizer's events with this handler until Lambda ends the instance.
+/// Answers an authorizer's events with this handler until Lambda ends the instance. What is not in order is denied whatever
+/// comes of it; `malformed` is told of it, by a request id, and awaited before the answer.
 ///
 /// # Errors
 /// That Lambda's Runtime API cannot be reached any more.
-pub async fn serve_authorizer<F, Fut>(handler: F) -> Result<(), Error>
+pub async fn serve_authorizer<F, Fut, M>(handler: F, malformed: M) -> Result<(), Error>
 where
     F: Fn(AuthorizerRequest) -> Fut,
     Fut: Future<Output = Verdict>,
+    M: AsyncFn(&str),
 {
-    let handler = &handler;
+    let (handler, malformed) = (&handler, &malformed);
     let service = |event: LambdaEvent<Box<RawValue>>| async move {
-        respond(handler, event.payload.get(), &event.context).await
+        respond((handler, malformed), event.payload.get(), &event.context).await
     };
     Runtime::new(service_fn(service)).run().await
 }
@@ -84,13 +86,14 @@ where
     F: Fn(AuthorizerRequest) -> Fut,
     Fut: Future<Output = Verdict>,
 {
-    respond(&handler, &String::from_utf8_lossy(event), &context).await
+    respond((&handler, &async |_: &str| {}), &String::from_utf8_lossy(event), &context).await
 }
 
-async fn respond<F, Fut>(handler: &F, text: &str, context: &Context) -> Result<Value, Diagnostic>
+async fn respond<F, Fut, M>(handlers: (&F, &M), text: &str, context: &Context) -> Result<Value, Diagnostic>
 where
     F: Fn(AuthorizerRequest) -> Fut,
     Fut: Future<Output = Verdict>,
+    M: AsyncFn(&str),
 {
     let started = Instant::now();
     let span = info_span!(
@@ -101,7 +104,7 @@ where
         tenant.id = Empty
     );
     async {
-        let verdict = match guarded(guard::deadline(context), decide(handler, text, context)).await {
+        let verdict = match guarded(guard::deadline(context), decide(handlers, text, context)).await {
             Ok(verdict) => verdict,
             Err(cut) => {
                 error!(cut = ?cut, "the authorizer gave no verdict");
@@ -121,10 +124,11 @@ where
     .await
 }
 
-async fn decide<F, Fut>(handler: &F, text: &str, context: &Context) -> Verdict
+async fn decide<F, Fut, M>((handler, malformed): (&F, &M), text: &str, context: &Context) -> Verdict
 where
     F: Fn(AuthorizerRequest) -> Fut,
     Fut: Future<Output = Verdict>,
+    M: AsyncFn(&str),
 {
     match read(text, context) {
         Ok(request) => {
@@ -133,6 +137,7 @@ where
         }
         Err(reason) => {
             info!(reason, "an event that is not in order");
+            malformed(&context.request_id).await;
             Verdict::Deny { challenge: BARE_CHALLENGE.to_owned() }
         }
     }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::telemetry;
 
-/// When a client may try again what was unavailable.
+/// When a client may try again what was unavailable, or one call too many at once.
 const RETRY_AFTER_S: u64 = 2;
 /// When a client may try again what a move does not let it do.
 const MOVED_AFTER_S: u64 = 60;
@@ -102,7 +102,9 @@ impl Reply {
         };
         match problem {
             Problem::QuotaReached(quota) => reply.limited(quota),
-            Problem::Unavailable { .. } => reply.with(header::RETRY_AFTER, RETRY_AFTER_S.into()),
+            Problem::Unavailable { .. } | Problem::Busy => {
+                reply.with(header::RETRY_AFTER, RETRY_AFTER_S.into())
+            }
             Problem::Moving => reply.with(header::RETRY_AFTER, MOVED_AFTER_S.into()),
             _ => reply,
         }

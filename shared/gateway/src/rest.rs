@@ -89,6 +89,7 @@ impl Rest {
         let ask = Ask::read(endpoint, parameters, request)?;
         let operation = Operation {
             action: endpoint.action.to_owned(),
+            effect: endpoint.effect,
             door: Door::Api,
             idempotency: match request.idempotency_key()? {
                 Some(key) => Idempotency::Key(key.to_owned()),

@@ -22,7 +22,11 @@ pub async fn for_tenant<Fut: Future<Output = Reply>>(
     let origins = tenant.origins().to_vec();
     let reply = match cors::demand(request, &origins) {
         Ok(()) => serve(tenant).await,
-        Err(problem) => Reply::problem(&problem),
+        Err(problem) => {
+            resolver.count(&problem, tenant.id());
+            telemetry::record_denial(resolver, &problem, Some(tenant.id()), &request.request_id).await;
+            Reply::problem(&problem)
+        }
     };
     cors::expose(reply, request, &origins)
 }

@@ -12,11 +12,13 @@ use crate::{
     canonical::{Item, write_map},
     clock::Moment,
     crypto::{random_bits, sha256},
+    denials::Counted,
     key::Family,
     tenant::{Caller, TenantId},
 };
 
 mod chain;
+mod counted;
 mod read;
 mod record;
 mod resource;
@@ -25,7 +27,7 @@ mod verify;
 pub(crate) use chain::{Chain, Chains, Link};
 pub use read::{AUDIT_PAGE_MAX, AuditPage, AuditQuery};
 pub(crate) use read::{Spot, Trail};
-pub use record::{AuditRecord, Decision, Who};
+pub use record::{AuditRecord, CountedDenials, Decision, Who};
 pub use resource::Resource;
 pub use verify::{Break, Head, Verified, Wrong};
 pub(crate) use verify::{Linked, check};
@@ -37,9 +39,11 @@ const HASH: &str = "hash";
 /// What there is to say of one decision, before it has its place in a chain.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry<'e> {
-    pub(crate) caller: &'e Caller,
+    /// Nobody in particular, where denials are counted.
+    pub(crate) caller: Option<&'e Caller>,
     pub(crate) action: &'e str,
-    pub(crate) door: Door,
+    /// None where denials are counted, through whatever door they came.
+    pub(crate) door: Option<Door>,
     pub(crate) decision: Decision,
     /// Why: a stable word, `ok` where there is nothing to say.
     pub(crate) code: &'e str,
@@ -49,33 +53,39 @@ pub(crate) struct Entry<'e> {
     pub(crate) request_id: &'e str,
     /// From the entrance to this record.
     pub(crate) duration_ms: u64,
+    /// The denials that it stands for, where they are several.
+    pub(crate) counted: Option<&'e Counted>,
 }
 
 impl Entry<'_> {
     /// The record without its place.
     fn item(&self, tenant: &TenantId, now: Moment, sort_key: String) -> Result<Item, Problem> {
-        let Caller { issuer, subject, client, .. } = self.caller;
-        let salt = sha256(&random_bits()?);
-        let who_hash = who_hash(issuer, subject, client, &salt);
         let resources = self.resources.iter().map(|resource| text(resource.as_str())).collect();
-        Ok(Item::from([
+        let mut item = Item::from([
             ("pk".to_owned(), AttributeValue::S(Family::Audit(&now.day()).of(tenant))),
             ("sk".to_owned(), AttributeValue::S(sort_key)),
             ("at".to_owned(), AttributeValue::S(now.rfc3339())),
-            ("issuer".to_owned(), text(issuer)),
-            ("subject".to_owned(), text(subject)),
-            ("client".to_owned(), text(client)),
-            ("who_salt".to_owned(), AttributeValue::S(salt)),
-            ("who_hash".to_owned(), AttributeValue::S(who_hash)),
             ("action".to_owned(), text(self.action)),
-            ("door".to_owned(), text(self.door.word())),
             ("resources".to_owned(), AttributeValue::L(resources)),
             ("decision".to_owned(), text(self.decision.word())),
             ("code".to_owned(), text(self.code)),
             ("epoch".to_owned(), AttributeValue::N(self.epoch.to_string())),
             ("request_id".to_owned(), text(self.request_id)),
             ("duration_ms".to_owned(), AttributeValue::N(self.duration_ms.to_string())),
-        ]))
+        ]);
+        item.extend(self.door.map(|door| ("door".to_owned(), text(door.word()))));
+        item.extend(self.counted.map(Counted::attributes).into_iter().flatten());
+        if let Some(Caller { issuer, subject, client, .. }) = self.caller {
+            let salt = sha256(&random_bits()?);
+            let who_hash = who_hash(issuer, subject, client, &salt);
+            item.insert("who_hash".to_owned(), AttributeValue::S(who_hash));
+            item.extend(
+                WHO.iter()
+                    .zip([issuer, subject, client, &salt])
+                    .map(|(name, it)| ((*name).to_owned(), text(it))),
+            );
+        }
+        Ok(item)
     }
 }
 

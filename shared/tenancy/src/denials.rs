@@ -22,6 +22,8 @@ use crate::{
 
 /// Seconds of a window, from its first denial.
 pub(crate) const WINDOW_S: i64 = 60;
+/// Denials of one tenant and window that have records of their own, with who called and what for. The others are counted.
+const RECORDS_MAX: u32 = 20;
 /// Tenants whose windows an instance keeps open. What was counted in one that gives way is in the metric alone.
 const TENANTS_MAX: usize = 200;
 /// Records of the operator's partitions are kept for 400 days, since anybody can cause them.
@@ -73,6 +75,8 @@ impl Counted {
 #[derive(Debug)]
 struct Window {
     opened: Moment,
+    /// Denials that have records of their own.
+    recorded: u32,
     counted: Option<Counted>,
 }
 
@@ -107,6 +111,39 @@ impl Denials {
         Self { windows, clock, metrics_namespace, ledger }
     }
 
+    /// Whether one more of a tenant's denials may have a record of its own in its trail. It is counted where it may not.
+    pub(crate) fn may_record(&self, tenant: &TenantId, code: &'static str) -> bool {
+        let now = self.clock.now();
+        let may = self.takes(Some(tenant), RECORDS_MAX, now);
+        if !may {
+            self.put(Some(tenant), &Counted::one(code, now), now);
+        }
+        may
+    }
+
+    /// Counts one of a tenant's that an instance makes by itself.
+    pub(crate) fn count(&self, tenant: &TenantId, problem: &Problem) {
+        let now = self.clock.now();
+        self.put(Some(tenant), &Counted::one(problem.code(), now), now);
+    }
+
+    /// Whether there is something to write of a window of this tenant's that has ended.
+    pub(crate) fn has_ended(&self, tenant: &TenantId) -> bool {
+        let now = self.clock.now();
+        let mut windows = self.windows();
+        let window = windows.get(&Some(tenant.clone()));
+        window.is_some_and(|window| !is_running(window, now) && window.counted.is_some())
+    }
+
+    /// What was counted of a tenant's in a window that has ended. Whoever takes it writes it, or puts it back.
+    pub(crate) fn take_ended(&self, tenant: &TenantId) -> Option<Counted> {
+        self.ended(Some(tenant), self.clock.now())
+    }
+
+    pub(crate) fn put_back(&self, tenant: &TenantId, counted: &Counted) {
+        self.put(Some(tenant), counted, self.clock.now());
+    }
+
     /// The line of the metric of one denial; nothing for a problem that is none.
     pub(crate) fn line(&self, problem: &Problem, tenant: Option<&TenantId>) -> Option<String> {
         let about = (self.metrics_namespace.as_deref()?, "a request was denied");
@@ -120,16 +157,12 @@ impl Denials {
         let Some(code) = trailless(problem) else { return };
         self.write_ended().await;
         let now = self.clock.now();
-        let is_first = {
-            let mut windows = self.windows();
-            let is_open = windows.get(&None).is_some_and(|window| is_running(window, now));
-            if !is_open {
-                windows.insert(None, Window { opened: now, counted: None });
-            }
-            !is_open
-        };
         let counted = Counted::one(code, now);
-        if is_first { self.write(counted, Some(request_id)).await } else { self.put(None, &counted, now) }
+        if self.takes(None, 1, now) {
+            self.write(counted, Some(request_id)).await;
+        } else {
+            self.put(None, &counted, now);
+        }
     }
 
     /// Writes what was counted in a window that has ended.
@@ -137,6 +170,22 @@ impl Denials {
         if let Some(counted) = self.ended(None, self.clock.now()) {
             self.write(counted, None).await;
         }
+    }
+
+    /// Whether the window that runs, or is opened now, takes one more record beside that of what is counted.
+    fn takes(&self, whose: Option<&TenantId>, records_max: u32, now: Moment) -> bool {
+        let mut windows = self.windows();
+        let counted = match windows.get_mut(&whose.cloned()) {
+            Some(window) if is_running(window, now) => {
+                let may = window.recorded < records_max;
+                window.recorded = window.recorded.saturating_add(1);
+                return may;
+            }
+            Some(window) => window.counted.take(),
+            None => None,
+        };
+        windows.insert(whose.cloned(), Window { opened: now, recorded: 1, counted });
+        true
     }
 
     fn ended(&self, whose: Option<&TenantId>, now: Moment) -> Option<Counted> {
@@ -151,7 +200,8 @@ impl Denials {
             Some(Window { counted: Some(before), .. }) => before.add(counted),
             Some(window) if is_running(window, now) => window.counted = Some(counted.clone()),
             _ => {
-                windows.insert(whose.cloned(), Window { opened: now, counted: Some(counted.clone()) });
+                let window = Window { opened: now, recorded: 0, counted: Some(counted.clone()) };
+                windows.insert(whose.cloned(), window);
             }
         }
     }
@@ -207,7 +257,8 @@ fn code(problem: &Problem) -> Option<&'static str> {
         Problem::InsufficientScope { .. }
         | Problem::Forbidden { .. }
         | Problem::FeatureOff { .. }
-        | Problem::QuotaReached(_) => Some(problem.code()),
+        | Problem::QuotaReached(_)
+        | Problem::Busy => Some(problem.code()),
         _ => trailless(problem),
     }
 }
@@ -243,6 +294,73 @@ mod tests {
     fn denials() -> (Denials, Arc<AtomicI64>) {
         let micros = Arc::new(AtomicI64::new(1_795_500_000_000_000));
         (Denials::new(Clock::Fixed(Arc::clone(&micros)), None, None), micros)
+    }
+
+    fn pass_s(micros: &AtomicI64, seconds: i64) {
+        micros.fetch_add(seconds.saturating_mul(1_000_000), Ordering::Relaxed);
+    }
+
+    #[test]
+    fn what_is_counted_is_taken_once_after_the_end_of_its_window_and_not_before() {
+        let (denials, micros) = denials();
+        let tenant = TenantId::spell([7; 16]);
+        let from = denials.clock.now();
+        let forbidden = Problem::Forbidden { detail: String::new() };
+        for problem in [&forbidden, &Problem::Busy, &forbidden] {
+            denials.count(&tenant, problem);
+            assert_eq!((denials.has_ended(&tenant), denials.take_ended(&tenant)), (false, None), "it runs");
+            pass_s(&micros, 19);
+        }
+        pass_s(&micros, 3);
+        assert!(denials.has_ended(&tenant));
+        let codes = BTreeMap::from([("busy", 1), ("forbidden", 2)]);
+        let counted = Counted { from, until: from.plus_s(38), codes };
+        assert_eq!((counted.count(), denials.take_ended(&tenant)), (3, Some(counted)));
+        assert_eq!(denials.take_ended(&tenant), None, "once");
+        denials.count(&tenant, &Problem::Busy);
+        assert_eq!(denials.take_ended(&tenant), None, "the next window runs from its own first denial");
+        pass_s(&micros, 60);
+        assert_eq!(denials.take_ended(&tenant).map(|counted| counted.count()), Some(1));
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_not_lost_and_no_tenant_has_anothers() {
+        let (denials, micros) = denials();
+        let (own, other) = (TenantId::spell([7; 16]), TenantId::spell([8; 16]));
+        denials.count(&own, &Problem::Busy);
+        pass_s(&micros, 60);
+        let counted = denials.take_ended(&own).unwrap();
+        denials.put_back(&own, &counted);
+        denials.count(&own, &Problem::Busy);
+        pass_s(&micros, 60);
+        assert_eq!(denials.take_ended(&other), None);
+        assert_eq!(denials.take_ended(&own).map(|counted| counted.count()), Some(2));
+    }
+
+    #[test]
+    fn an_instance_counts_for_so_many_tenants_and_no_more() {
+        let (denials, micros) = denials();
+        for n in 0..=u8::MAX {
+            denials.count(&TenantId::spell([n; 16]), &Problem::Busy);
+        }
+        assert_eq!(denials.windows().len(), TENANTS_MAX + 1);
+        pass_s(&micros, 60);
+        assert_eq!(denials.take_ended(&TenantId::spell([0; 16])), None, "the least used gave way");
+        assert!(denials.take_ended(&TenantId::spell([255; 16])).is_some());
+    }
+
+    #[test]
+    fn so_many_denials_of_a_window_have_records_of_their_own_and_the_others_are_counted() {
+        let (denials, micros) = denials();
+        let (own, other) = (TenantId::spell([7; 16]), TenantId::spell([8; 16]));
+        let told = (0..RECORDS_MAX + 5).filter(|_| denials.may_record(&own, "forbidden")).count();
+        assert_eq!(told, usize::try_from(RECORDS_MAX).unwrap());
+        assert!(denials.may_record(&other, "forbidden"), "of another tenant as many");
+        pass_s(&micros, 60);
+        assert!(denials.may_record(&own, "forbidden"), "and of the next window");
+        pass_s(&micros, 60);
+        assert_eq!(denials.take_ended(&own).map(|counted| counted.count()), Some(5), "none is lost");
+        assert_eq!(denials.take_ended(&other), None);
     }
 
     #[tokio::test]

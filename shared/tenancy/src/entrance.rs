@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    Config, Feature, Plan, Problem, Settings,
-    admission::{Admission, Operation},
+    Config, Effect, Feature, Plan, Problem, Settings,
+    admission::{Admission, Idempotency, Operation},
     alarm::Alarms,
     audit::Chains,
     aws::{Access, Aws, read_item},
@@ -31,6 +31,7 @@ use crate::{
     search::Tidying,
     seats::Seats,
     tenant::{Status, Tenant},
+    turnstile::{Running, Turnstile},
     vault::Vault,
     vend::{self, Kept, Vend, Vendor},
     watch::Watch,
@@ -44,6 +45,8 @@ pub struct Entrance {
     vault: Option<Arc<Vault>>,
     egress: Arc<Egress>,
     chains: Arc<Chains>,
+    denials: Arc<Denials>,
+    turnstile: Arc<Turnstile>,
     cache: Arc<Cache>,
     registry: Registry,
     clock: Clock,
@@ -124,6 +127,8 @@ async fn open_entrance(config: Config, aws: &Aws, clock: Clock) -> Result<(Resol
         vault,
         egress,
         chains: Arc::new(Chains::new()),
+        denials: Arc::clone(&resolver.denials),
+        turnstile: Arc::new(Turnstile::new(clock.clone())),
         cache: Arc::new(Cache::new(clock.clone())),
         registry: resolver.registry.clone(),
         clock,
@@ -200,7 +205,8 @@ impl Entrance {
     /// who commits it. Whoever was not seen before takes a seat.
     ///
     /// # Errors
-    /// [`Problem::Suspended`]; [`Problem::QuotaReached`], which is recorded, when there is no seat left;
+    /// [`Problem::Suspended`]; [`Problem::QuotaReached`], which is recorded, when there is no seat left, and which is counted
+    /// when no call is; [`Problem::Busy`] when as many calls of the tenant run as may;
     /// [`Problem::Unavailable`] when `vend` or the store does not answer.
     pub async fn enter(
         &self,
@@ -208,6 +214,7 @@ impl Entrance {
         operation: Operation,
     ) -> Result<(TenantScope, Admission), Problem> {
         let began = self.clock.now();
+        let running = self.pass(&tenant, &operation)?;
         let store = self.vendor.client(&tenant).await?;
         let plan = self.plans.of(&store.client, &tenant.id, tenant.epoch).await?;
         let table = plan.placement.table(self.plans.table(), &tenant.id);
@@ -227,6 +234,8 @@ impl Entrance {
             registrant: self.desk.clone().map(|desk| Registrant { desk, proof }),
             began,
             chains: Arc::clone(&self.chains),
+            denials: Arc::clone(&self.denials),
+            running,
             went_out: AtomicBool::new(false),
             cache: Arc::clone(&self.cache),
             registry: self.registry.clone(),
@@ -236,6 +245,7 @@ impl Entrance {
             staged: std::sync::Mutex::default(),
             tidying: Tidying::default(),
         });
+        room.write_denials().await;
         let admission = Admission::new(Arc::clone(&room), operation).await?;
         match self.seats.take(&room).await {
             Ok(()) => Ok((TenantScope { room }, admission)),
@@ -246,6 +256,23 @@ impl Entrance {
                 Err(problem)
             }
         }
+    }
+
+    /// Lets a call run, or refuses it before anybody is asked. One that may be a repetition, or comes when there are counted
+    /// denials to write, goes on to where that is found out.
+    fn pass(&self, tenant: &Tenant, operation: &Operation) -> Result<Arc<Running>, Problem> {
+        let running =
+            self.turnstile.enter(&tenant.id).inspect_err(|busy| self.denials.count(&tenant.id, busy))?;
+        let is_plain = operation.effect != Effect::Uncharged && operation.idempotency == Idempotency::None;
+        if is_plain
+            && !self.denials.has_ended(&tenant.id)
+            && let Some(quota) = self.turnstile.believed(&tenant.id, tenant.epoch)
+        {
+            let problem = Problem::QuotaReached(Box::new(quota));
+            self.denials.count(&tenant.id, &problem);
+            return Err(problem);
+        }
+        Ok(running)
     }
 
     /// Makes sure that the tenant is served right now, for a request that changes and charges nothing.

@@ -52,6 +52,7 @@ mod slug;
 mod staged;
 mod tenant;
 mod token;
+mod turnstile;
 mod vault;
 mod vend;
 mod watch;
@@ -59,7 +60,8 @@ mod watch;
 pub use admission::{Admission, Committed, Door, Idempotency, Opened, Operation, Outcome, StateSeal};
 pub use alarm::{Attempt, Crossing};
 pub use audit::{
-    AUDIT_PAGE_MAX, AuditPage, AuditQuery, AuditRecord, Break, Decision, Head, Resource, Verified, Who, Wrong,
+    AUDIT_PAGE_MAX, AuditPage, AuditQuery, AuditRecord, Break, CountedDenials, Decision, Head, Resource,
+    Verified, Who, Wrong,
 };
 pub use aws::Access;
 pub use cache::Cacheable;

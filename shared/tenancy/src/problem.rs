@@ -66,6 +66,8 @@ pub enum Problem {
     IdempotencyMismatch,
     /// A quota of the tenant is used up.
     QuotaReached(Box<Quota>),
+    /// As many calls of the tenant run in this instance as may.
+    Busy,
     /// The tenant's data is being moved: it can only be read, or not even that for a moment.
     Moving,
     /// Somebody outside whom a tool called on the tenant's behalf.
@@ -217,6 +219,7 @@ impl Problem {
             Self::Conflict { detail } => Self::Conflict { detail: detail.clone() },
             Self::IdempotencyMismatch => Self::IdempotencyMismatch,
             Self::QuotaReached(quota) => Self::QuotaReached(quota.clone()),
+            Self::Busy => Self::Busy,
             Self::Moving => Self::Moving,
             Self::Outside { detail } => Self::Outside { detail: detail.clone() },
             &Self::Unavailable { doing, .. } => Self::unavailable(doing, shared),
@@ -242,6 +245,7 @@ impl Problem {
             Self::Conflict { .. } => "conflict",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::QuotaReached(_) => "quota_reached",
+            Self::Busy => "busy",
             Self::Moving => "moving",
             Self::Outside { .. } => "outside",
             Self::Unavailable { .. } => "unavailable",
@@ -264,7 +268,7 @@ impl Problem {
             Self::TooLarge { .. } => 413,
             Self::Conflict { .. } => 409,
             Self::IdempotencyMismatch => 422,
-            Self::QuotaReached(_) => 429,
+            Self::QuotaReached(_) | Self::Busy => 429,
             Self::Outside { .. } => 502,
             Self::Moving | Self::Unavailable { .. } => 503,
             Self::Denied { .. } | Self::Internal { .. } => 500,
@@ -320,6 +324,7 @@ impl fmt::Display for Problem {
                 tier.word()
             ),
             Self::QuotaReached(quota) => quota.fmt(f),
+            Self::Busy => f.write_str("this workspace has too many calls running; try again in a moment"),
             Self::Moving => f.write_str(
                 "this workspace is being moved, and can only be read until that is done; try again in some minutes",
             ),

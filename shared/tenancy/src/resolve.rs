@@ -95,6 +95,11 @@ impl Resolver {
         Some(lines).filter(|lines| !lines.is_empty())
     }
 
+    /// Counts a denial of a tenant's before there is a session: what is counted is written by one of its calls.
+    pub fn count(&self, problem: &Problem, tenant: &TenantId) {
+        self.denials.count(tenant, problem);
+    }
+
     /// Writes what was denied in a window that has ended, where no tenant's trail has it.
     pub async fn write_denials(&self) {
         self.denials.write_ended().await;

@@ -139,7 +139,8 @@ impl Tally {
         let mut tally =
             Self { last_minute: text("at").parse::<Moment>().ok().map(Moment::minute), ..Self::default() };
         if text("decision") == Decision::Denied.word() {
-            tally.denied = 1;
+            // A record may stand for many.
+            tally.denied = number("count").unwrap_or(1);
         } else {
             let counter = if text("door") == Door::Api.word() {
                 &mut tally.api_requests

@@ -11,15 +11,18 @@ use crate::{
     cache::{Cache, Era},
     clock::{Clock, Moment},
     crypto::{Sealer, sha256},
+    denials::Denials,
     egress::Egress,
     key::{CollectionName, ItemId, Shelf},
     plan::{Limits, Plan, Plans},
+    quota::Quota,
     record::{Raw, Record, Stored, prepare},
     registrant::Registrant,
     registry::Registry,
     search::Tidying,
     staged::Staged,
     tenant::{Caller, Status, TenantId, Tier},
+    turnstile::{Known, Running},
     vault::Vault,
     vend::Kept,
 };
@@ -91,6 +94,9 @@ pub(crate) struct Room {
     /// When the call came in.
     pub(crate) began: Moment,
     pub(crate) chains: Arc<Chains>,
+    pub(crate) denials: Arc<Denials>,
+    /// The place among the tenant's calls that run.
+    pub(crate) running: Arc<Running>,
     /// Whether the call has done something outside, as far as is known.
     pub(crate) went_out: AtomicBool,
     pub(crate) cache: Arc<Cache>,
@@ -141,6 +147,22 @@ impl Room {
         }
     }
 
+    /// The quota of calls that is known to be used up. What was known a while ago is true as long as the plan is the same.
+    pub(crate) async fn spent(&self) -> Result<Option<Quota>, Problem> {
+        let turnstile = self.running.turnstile();
+        match turnstile.known(&self.tenant, self.routed_epoch) {
+            Known::Nothing => Ok(None),
+            Known::Spent(quota) => Ok(Some(quota)),
+            Known::Doubtful(quota, epoch) => {
+                if self.newer_plan().await?.epoch == epoch {
+                    return Ok(Some(quota));
+                }
+                turnstile.forget(&self.tenant);
+                Ok(None)
+            }
+        }
+    }
+
     /// The same room for another attempt or another part of a call, with nothing staged.
     pub(crate) fn emptied(&self, plan: Plan) -> Self {
         Self {
@@ -158,6 +180,8 @@ impl Room {
             registrant: self.registrant.clone(),
             began: self.began,
             chains: Arc::clone(&self.chains),
+            denials: Arc::clone(&self.denials),
+            running: Arc::clone(&self.running),
             went_out: AtomicBool::new(false),
             cache: Arc::clone(&self.cache),
             registry: self.registry.clone(),

@@ -47,6 +47,9 @@ impl Admission {
     where
         E: From<Problem> + AsRef<Problem>,
     {
+        if let Some(refused) = self.refusal_known().await? {
+            return Err(refused.into());
+        }
         if effect == Effect::Outside {
             return self.settle_outside(scope, work, keep).await;
         }

@@ -1,7 +1,9 @@
 //! Searching the audit trail, for the workspace's admins.
 
+use std::collections::BTreeMap;
+
 use insula_mcp::{Builder, Hints, ToolSpec};
-use insula_tenancy::{AuditPage, AuditQuery, AuditRecord, Problem, TenantScope};
+use insula_tenancy::{AuditPage, AuditQuery, AuditRecord, CountedDenials, Problem, TenantScope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +58,7 @@ pub struct TrailView {
 struct RecordView {
     /// RFC 3339, UTC.
     at: String,
-    /// Absent once it was erased.
+    /// Absent once it was erased, and for several calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<String>,
     /// Who vouches for the subject; absent once it was erased.
@@ -78,6 +80,20 @@ struct RecordView {
     /// The version of the workspace's plan.
     epoch: u64,
     chain: ChainView,
+    /// The calls that the record stands for, where they are several that were refused; absent for one call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counted: Option<CountedView>,
+}
+
+/// Calls that were refused and have one record.
+#[derive(Debug, Serialize, JsonSchema)]
+struct CountedView {
+    /// When the first was, RFC 3339, UTC.
+    from: String,
+    /// When the last was.
+    until: String,
+    /// How many, by reason.
+    reasons: BTreeMap<String, u64>,
 }
 
 /// The record's place in a chain of its writer.
@@ -105,6 +121,11 @@ impl From<AuditRecord> for RecordView {
         };
         let (writer, seq, hash) = record.chain;
         let (epoch, chain) = (record.epoch, ChainView { writer, seq, hash });
+        let counted = record.counted.map(|CountedDenials { from, until, reasons }| CountedView {
+            from,
+            until,
+            reasons,
+        });
         Self {
             at,
             subject,
@@ -118,6 +139,7 @@ impl From<AuditRecord> for RecordView {
             duration_ms,
             epoch,
             chain,
+            counted,
         }
     }
 }

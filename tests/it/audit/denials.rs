@@ -18,7 +18,7 @@ use insula_tenancy::{Clock, Tier, operator::DenialRecord};
 use serde_json::{Value, json};
 
 use crate::{
-    ask::{Own, ask, credentials, data_table, on_stack, store, text, verdict},
+    ask::{Own, ask, credentials, data_table, invoke, on_stack, store, tenant_store, text, verdict},
     faults::{Ask, Guest, House},
     harness::{Stack, http_stack, options, stack, start, tool_call},
 };
@@ -36,7 +36,7 @@ async fn denials(stack: &'static Stack) -> Vec<DenialRecord> {
 }
 
 fn codes(records: &[DenialRecord]) -> Vec<BTreeMap<String, u64>> {
-    records.iter().map(|record| record.codes.clone()).collect()
+    records.iter().map(|record| record.counted.reasons.clone()).collect()
 }
 
 fn counts(of: &[(&str, u64)]) -> BTreeMap<String, u64> {
@@ -122,6 +122,10 @@ async fn behind_api_gateways_own_authorizer_the_function_records_what_it_denies(
     assert_eq!(codes(&denials(stack).await), [], "what API Gateway refuses is in its access log alone");
     assert_eq!(stack.post(&url, Some(&with("nobodys-claim")), &call).await.status(), 401);
     assert_eq!(codes(&denials(stack).await), [counts(&[("tenant_claim", 1)])]);
+    let answer = invoke(stack, "authorize", &json!({ "version": "2.0", "type": "REQUEST" })).await.unwrap();
+    assert_eq!(answer["isAuthorized"], false);
+    let told = [counts(&[("tenant_claim", 1)]), counts(&[("evidence", 1)])];
+    assert_eq!(codes(&denials(stack).await), told, "nor is an event that is not in order passed over");
 }
 
 #[tokio::test]
@@ -164,7 +168,7 @@ async fn whoever_denies_adds_to_the_operators_partitions_and_does_nothing_else_t
     for role in ["AuthorizeRole", "McpRole", "OperatorRole", "MeterRole", "VendRole", "DiscoverRole"] {
         assert_eq!(verdict(query(role, &ledger).await), DENIED, "{role}");
     }
-    let tenant = crate::ask::tenant_store(stack, &own.id.to_string());
+    let tenant = tenant_store(stack, &own.id.to_string());
     let put = tenant.put_item().table_name(table).item("pk", text(&ledger)).item("sk", text("walls"));
     assert_eq!(verdict(put.send().await), DENIED, "no tenant writes there");
 }

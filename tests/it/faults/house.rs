@@ -131,6 +131,7 @@ impl House {
             start_entrance_at(settings(stack), access(stack, "McpRole"), clock.clone()).await.unwrap()
         };
         let collections = Collections::read(&settings(stack)).unwrap();
+        let usage = usage::endpoints().into_iter();
         let rest = async |endpoints| Rest::new(entrance().await, endpoints, role_of).unwrap();
         Self {
             stack,
@@ -140,7 +141,7 @@ impl House {
                 mcp::server(&settings(stack), declare, role_of).unwrap(),
                 role_of,
             ),
-            items: rest(items::endpoints(collections.clone())).await,
+            items: rest(items::endpoints(collections.clone()).into_iter().chain(usage).collect()).await,
             config: rest(config::endpoints(collections)).await,
             secrets: rest(secrets::endpoints()).await,
         }

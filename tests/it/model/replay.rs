@@ -54,7 +54,8 @@ impl<'h> Puppet<'h> {
 
 /// The code beside the model.
 struct Replay<'h> {
-    house: &'h House,
+    /// An instance for each client: one to which the store has said that a quota is used up would not ask again.
+    houses: &'h [House],
     operator: &'h Operator,
     guest: &'h Guest,
     asks: &'h [Ask],
@@ -67,13 +68,13 @@ impl<'h> Replay<'h> {
     async fn take(&mut self, before: &State, step: Step) {
         match step {
             Step::Begin(at) => {
-                let mut puppet = Puppet::begin(self.house, self.guest, &self.asks[at]);
+                let mut puppet = Puppet::begin(&self.houses[at], self.guest, &self.asks[at]);
                 puppet.run().await;
                 self.puppets[at] = Some(puppet);
             }
             Step::Deliver(at) => {
                 let request = self.puppets[at].as_mut().unwrap().waits_for.as_ref().unwrap().request.clone();
-                let reply = self.house.wire.0.ask(request).await.unwrap();
+                let reply = self.houses[at].wire.0.ask(request).await.unwrap();
                 self.puppets[at].as_mut().unwrap().reply = Some(reply);
             }
             Step::Receive(at) => {
@@ -92,7 +93,7 @@ impl<'h> Replay<'h> {
             }
             Step::Arrive(at) => {
                 let (_, request) = self.ghosts.remove(at);
-                self.house.wire.0.ask(request).await.unwrap();
+                self.houses[0].wire.0.ask(request).await.unwrap();
             }
             Step::Lower => {
                 self.change(|plan| {
@@ -146,7 +147,7 @@ async fn compare(replay: &Replay<'_>, at_first: Option<&Books>, state: &State) -
 
 /// What the code's store has more than at first, and what the model's has: charged, admitted, keys, items.
 async fn compare_stores(replay: &Replay<'_>, at_first: &Books, state: &State) -> Result<(), String> {
-    let books = Books::read(replay.house, &replay.guest.own).await?;
+    let books = Books::read(&replay.houses[0], &replay.guest.own).await?;
     let has = [
         books.charged - at_first.charged,
         books.done() - at_first.done(),
@@ -164,21 +165,25 @@ async fn compare_stores(replay: &Replay<'_>, at_first: &Books, state: &State) ->
 }
 
 /// Replays one trace with a tenant of its own.
-async fn replay(house: &House, operator: &Operator, world: &World, trace: &[Step]) -> Result<(), String> {
+async fn replay(houses: &[House], operator: &Operator, world: &World, trace: &[Step]) -> Result<(), String> {
+    let house = &houses[0];
     let guest = Guest::make(house, &format!("model-{}", unique()), Tier::Business).await;
-    let limits = Limits { calls_month: u64::from(world.plan.limit) + 1, ..Limits::of(Tier::Business) };
+    let met = u64::try_from(houses.len()).unwrap();
+    let limits = Limits { calls_month: u64::from(world.plan.limit) + met, ..Limits::of(Tier::Business) };
     let plan = TenantPlan { limits, ..TenantPlan::of(Tier::Business, 2) };
     let id = guest.own.id.clone();
     operate(house.stack, |operator| async move { operator.set_plan(&id, &plan).await }).await.unwrap();
     // The minute runs, the plan is known, and the first person has a seat.
-    let said = guest.ask(house, &Ask::tool("notes_list", json!({})).keyed("first")).await;
-    assert!(said.is_done(), "{said:?}");
+    for house in houses {
+        let said = guest.ask(house, &Ask::tool("notes_list", json!({})).keyed(&unique())).await;
+        assert!(said.is_done(), "{said:?}");
+    }
     let ask = |key: &usize| {
         Ask::tool("notes_create", json!({ "title": format!("{key}"), "text": "" })).keyed(&format!("{key}"))
     };
     let asks: Vec<Ask> = world.keys.iter().map(ask).collect();
     let puppets = asks.iter().map(|_| None).collect();
-    let mut replay = Replay { house, operator, guest: &guest, asks: &asks, puppets, ghosts: Vec::new() };
+    let mut replay = Replay { houses, operator, guest: &guest, asks: &asks, puppets, ghosts: Vec::new() };
     let at_first = Books::read(house, &guest.own).await?;
     let mut state = State::new(world);
     tokio::time::pause();
@@ -218,18 +223,22 @@ async fn the_code_does_what_the_model_does() {
     let authority = OperatorAuthority::ambient();
     let at = access(house.stack, "OperatorRole");
     let operator = Operator::open_at(&authority, &settings(house.stack), at).await.unwrap();
-    for world in
-        [World::with_faults(Protocol::OneTransaction), World::with_operator(Protocol::OneTransaction)]
-    {
+    let worlds =
+        [World::with_faults(Protocol::OneTransaction), World::with_operator(Protocol::OneTransaction)];
+    let mut houses = Vec::new();
+    for _ in 0..worlds.iter().map(|world| world.keys.len()).max().unwrap() {
+        houses.push(House::before(house.stack).await);
+    }
+    for world in worlds {
         let checker = world.clone().checker().spawn_bfs().join();
         let found = checker.discoveries().into_values().map(|path| path.into_actions());
         for trace in found.chain((0..10).map(|seed| walk(&world, seed))) {
             let minute = || Clock::System.now().minute();
             let begun = minute();
-            let mut end = replay(&house, &operator, &world, &trace).await;
+            let mut end = replay(&houses, &operator, &world, &trace).await;
             if minute() != begun {
                 // The model's minute stands still.
-                end = replay(&house, &operator, &world, &trace).await;
+                end = replay(&houses, &operator, &world, &trace).await;
             }
             end.unwrap();
         }

@@ -1,6 +1,6 @@
 //! What is about to be done, and how it ended.
 
-use crate::audit::Resource;
+use crate::{Effect, audit::Resource};
 
 /// Where an operation was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,8 @@ impl Door {
 pub struct Operation {
     /// The tool's name.
     pub action: String,
+    /// What it may do.
+    pub effect: Effect,
     /// Where it was asked for.
     pub door: Door,
     /// What says that it is the same as one before.

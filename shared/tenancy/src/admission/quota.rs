@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{Admission, ITEMS_OF};
 use crate::{
-    CollectionName, Problem,
+    CollectionName, Effect, Problem,
     key::Shelf,
     plan::Plan,
     quota::{Quota, QuotaKind, Reset},
@@ -119,19 +119,38 @@ impl Admission {
         stock: &Stock,
     ) -> Result<(), Problem> {
         match growth.beyond(plan, stock) {
-            Some(reached) => self.refuse_quota(reached, None).await,
+            Some(reached) => self.refuse_quota(plan, reached, None).await,
             None => Ok(()),
         }
     }
 
+    /// Refuses, and remembers what can't change before it resets or the plan does.
     pub(super) async fn refuse_quota<T>(
         &self,
+        plan: &Plan,
         (kind, limit, used): (QuotaKind, u64, u64),
         resets: Option<Reset>,
     ) -> Result<T, Problem> {
-        let contact = self.room.contact.clone();
-        let problem = Problem::QuotaReached(Box::new(Quota { kind, limit, used, resets, contact }));
+        let quota = Quota { kind, limit, used, resets, contact: self.room.contact.clone() };
+        let epochs = (self.room.routed_epoch, plan.epoch);
+        self.room.running.turnstile().remember(&self.room.tenant, epochs, &quota);
+        let problem = Problem::QuotaReached(Box::new(quota));
         self.record_denial(problem.code()).await?;
         Err(problem)
+    }
+
+    /// The refusal of an operation whose quota is known to be used up, and which was not done before under its key: nothing
+    /// is asked and nothing is written, for it is counted.
+    pub(crate) async fn refusal_known(&self) -> Result<Option<Problem>, Problem> {
+        if self.operation.effect == Effect::Uncharged {
+            return Ok(None);
+        }
+        let Some(quota) = self.room.spent().await? else { return Ok(None) };
+        if self.replay().await?.is_some() {
+            return Ok(None);
+        }
+        let problem = Problem::QuotaReached(Box::new(quota));
+        self.room.denials.count(&self.room.tenant, &problem);
+        Ok(Some(problem))
     }
 }

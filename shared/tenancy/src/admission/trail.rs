@@ -56,8 +56,11 @@ impl Admission {
         Ok(sent)
     }
 
-    /// The record of a refusal, durable before the caller hears of it.
-    pub(super) async fn record_denial(&self, code: &str) -> Result<(), Problem> {
+    /// The record of a refusal, durable before the caller hears of it; but for one of very many, which is counted.
+    pub(super) async fn record_denial(&self, code: &'static str) -> Result<(), Problem> {
+        if !self.room.denials.may_record(&self.room.tenant, code) {
+            return Ok(());
+        }
         let (room, now) = (&self.room, self.room.clock.now());
         let asked: Vec<Resource> = self.operation.resource.iter().cloned().collect();
         let (chain, link) = self.link(&room.plan, now, (Decision::Denied, code), &asked)?;
@@ -88,15 +91,16 @@ impl Admission {
         let Self { room, operation, .. } = self;
         let duration_ms = now.micros().saturating_sub(room.began.micros()).div_euclid(1_000);
         let entry = Entry {
-            caller: &room.caller,
+            caller: Some(&room.caller),
             action: &operation.action,
-            door: operation.door,
+            door: Some(operation.door),
             decision,
             code,
             resources,
             epoch: plan.epoch,
             request_id: &operation.request_id,
             duration_ms: u64::try_from(duration_ms).unwrap_or(0),
+            counted: None,
         };
         let chain = room.chains.take(&room.tenant, now)?;
         let link = chain.link(&room.tenant, now, &entry)?;

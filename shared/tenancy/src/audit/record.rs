@@ -1,6 +1,6 @@
 //! A record of the trail as it is read.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -40,7 +40,7 @@ impl FromStr for Decision {
 pub struct AuditRecord {
     /// When, RFC 3339 in UTC.
     pub at: String,
-    /// Who called; `None` once that was erased.
+    /// Who called; `None` once that was erased, and for several calls.
     pub who: Option<Who>,
     /// The tool, or the action of an endpoint.
     pub action: String,
@@ -58,6 +58,19 @@ pub struct AuditRecord {
     pub epoch: u64,
     /// The chain that the record is in, its place there from 0, and its hash.
     pub chain: (String, u64, String),
+    /// The calls that it stands for, where they are several.
+    pub counted: Option<CountedDenials>,
+}
+
+/// Calls that were refused and have one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountedDenials {
+    /// When the first was, RFC 3339 in UTC.
+    pub from: String,
+    /// When the last was.
+    pub until: String,
+    /// How many, by reason.
+    pub reasons: BTreeMap<String, u64>,
 }
 
 /// Who called.
@@ -93,7 +106,18 @@ impl AuditRecord {
             duration_ms: number(item, "duration_ms").unwrap_or_default(),
             epoch: number(item, "epoch").unwrap_or_default(),
             chain: (text("writer"), number(item, "seq").unwrap_or_default(), text("hash")),
+            counted: CountedDenials::read(item),
         }
+    }
+}
+
+impl CountedDenials {
+    /// What any record of counted denials says; `None` for the record of one call.
+    pub(crate) fn read(item: &Item) -> Option<Self> {
+        let codes = item.get("codes")?.as_m().ok()?.iter();
+        let counts = codes.filter_map(|(code, count)| Some((code.clone(), count.as_n().ok()?.parse().ok()?)));
+        let [from, until] = ["from", "until"].map(|name| get(item, name).unwrap_or_default());
+        Some(Self { from, until, reasons: counts.collect() })
     }
 }
 

@@ -1,12 +1,15 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Chains, Decision, Entry, Head, Resource, Verified, Wrong, hash, verify::check, who_hash};
+use super::{
+    AuditRecord, Chains, Decision, Entry, Head, Resource, Verified, Wrong, hash, verify::check, who_hash,
+};
 use crate::{
     Door, Role,
     canonical::Item,
     clock::{Clock, Moment},
+    denials::Counted,
     tenant::{Caller, TenantId},
 };
 
@@ -35,15 +38,16 @@ fn write(chains: &Chains, now: Moment, durable: Option<bool>) -> Item {
     let caller = caller();
     let resources = [Resource::fill("collections/notes/items/{id}", |_| Some("n1")).unwrap()];
     let entry = Entry {
-        caller: &caller,
+        caller: Some(&caller),
         action: "notes_get",
-        door: Door::Tool,
+        door: Some(Door::Tool),
         decision: Decision::Allowed,
         code: "ok",
         resources: &resources,
         epoch: 3,
         request_id: "r",
         duration_ms: 4,
+        counted: None,
     };
     let chain = chains.take(&tenant(), now).unwrap();
     let link = chain.link(&tenant(), now, &entry).unwrap();
@@ -230,15 +234,16 @@ fn two_records_at_once_are_in_two_chains() {
     let other = chains.take(&tenant(), at(1)).unwrap();
     let caller = caller();
     let entry = Entry {
-        caller: &caller,
+        caller: Some(&caller),
         action: "a",
-        door: Door::Tool,
+        door: Some(Door::Tool),
         decision: Decision::Denied,
         code: "forbidden",
         resources: &[],
         epoch: 1,
         request_id: "r",
         duration_ms: 0,
+        counted: None,
     };
     let writer = |link: super::chain::Link| link.item["writer"].clone();
     let one = writer(one.link(&tenant(), at(1), &entry).unwrap());
@@ -260,4 +265,43 @@ fn a_chain_ends_with_its_day_and_where_time_goes_back() {
     let tomorrow = write(&chains, at(24 * 3600), Some(true));
     assert_ne!(earlier["writer"], tomorrow["writer"]);
     assert_ne!(earlier["pk"], tomorrow["pk"]);
+}
+
+#[test]
+fn a_record_of_counted_denials_has_its_place_in_a_chain_and_what_it_counts_is_covered() {
+    let chains = Chains::new();
+    let first = write(&chains, at(0), Some(true));
+    let codes = BTreeMap::from([("busy", 2), ("quota_reached", 40)]);
+    let counted = Counted { from: at(-60), until: at(-1), codes };
+    let entry = Entry {
+        caller: None,
+        action: "calls",
+        door: None,
+        decision: Decision::Denied,
+        code: "several",
+        resources: &[],
+        epoch: 3,
+        request_id: "",
+        duration_ms: 0,
+        counted: Some(&counted),
+    };
+    let chain = chains.take(&tenant(), at(1)).unwrap();
+    let link = chain.link(&tenant(), at(1), &entry).unwrap();
+    let several = link.item.clone();
+    chains.keep(&tenant(), chain.after(link));
+    let records = [first, several, write(&chains, at(2), Some(true))];
+    assert_eq!(
+        check(&records, &heads(&records)).map(|verified| (verified.records, verified.chains)),
+        Ok((3, 1))
+    );
+    let read = AuditRecord::read(&records[1]);
+    assert_eq!((read.who, read.decision.as_str()), (None, "denied"));
+    let reasons = read.counted.unwrap().reasons;
+    assert_eq!(reasons, BTreeMap::from([("busy".to_owned(), 2), ("quota_reached".to_owned(), 40)]));
+    assert_eq!(AuditRecord::read(&records[0]).counted, None);
+    let mut fewer = records.clone();
+    let codes = HashMap::from([("busy".to_owned(), AttributeValue::N("1".to_owned()))]);
+    fewer[1].insert("codes".to_owned(), AttributeValue::M(codes));
+    let found = check(&fewer, &heads(&records)).unwrap_err();
+    assert_eq!((found.wrong, found.seq), (Wrong::Altered, 1));
 }

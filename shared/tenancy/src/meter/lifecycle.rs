@@ -10,7 +10,8 @@ pub(super) type Event = (&'static str, Value);
 
 /// What the changes of plans say, in their order. A batch that comes once more says it once more, with the same epochs.
 pub(super) fn events(changes: &[Change]) -> Vec<Event> {
-    let plans = changes.iter().filter(|change| change.family == "PLAN");
+    // Beside the row there are the counters' copies of it.
+    let plans = changes.iter().filter(|change| change.family == "PLAN" && change.sort_key == "PLAN");
     plans.flat_map(of).collect()
 }
 
@@ -39,7 +40,8 @@ fn of(change: &Change) -> Vec<Event> {
         let (from, to) = (before.placement.word(), after.placement.word());
         events.push(("Tenant Moved", detail(json!({ "from": from, "to": to }))));
     }
-    if (before.tier, before.limits, &before.overrides) != (after.tier, after.limits, &after.overrides) {
+    let of = |plan: &Plan| (plan.tier, plan.limits, plan.overrides.clone(), plan.collection_items.clone());
+    if of(&before) != of(&after) {
         let tiers = json!({ "tier": after.tier.word(), "tier_before": before.tier.word() });
         events.push(("Tenant Plan Changed", detail(tiers)));
     }
@@ -57,8 +59,8 @@ mod tests {
             sequence: "1".to_owned(),
             family: "PLAN".to_owned(),
             sort_key: "PLAN".to_owned(),
-            before: before.map(|plan| plan.item(&tenant)),
-            after: after.map(|plan| plan.item(&tenant)),
+            before: before.map(|plan| plan.item(&tenant, 0)),
+            after: after.map(|plan| plan.item(&tenant, 0)),
             tenant,
             expired: false,
         };

@@ -1,0 +1,73 @@
+//! One record for many denials of a tenant's, written by the first of its calls after their window.
+
+use aws_sdk_dynamodb::{
+    error::BuildError,
+    types::{Put, TransactWriteItem},
+};
+
+use super::{Decision, Entry};
+use crate::{Problem, aws::store_problem, denials::Counted, scope::Room};
+
+const DOING: &str = "recording denials";
+
+impl Room {
+    /// Writes what was counted in a window that has ended. What can't be written now is written later: this call has
+    /// nothing to do with it.
+    pub(crate) async fn write_denials(&self) {
+        // Nothing is written that a move would have to copy again.
+        if self.plan.moving.is_some() {
+            return;
+        }
+        let Some(counted) = self.denials.take_ended(&self.tenant) else { return };
+        if let Err(problem) = self.write_counted(&counted).await {
+            let cause = std::error::Error::source(&problem).map(ToString::to_string);
+            tracing::warn!(cause, "denials could not be recorded yet");
+            self.denials.put_back(&self.tenant, &counted);
+        }
+    }
+
+    async fn write_counted(&self, counted: &Counted) -> Result<(), Problem> {
+        let now = self.clock.now();
+        let code = match counted.codes.first_key_value() {
+            Some((code, _)) if counted.codes.len() == 1 => code,
+            _ => "several",
+        };
+        let entry = Entry {
+            caller: None,
+            action: "calls",
+            decision: Decision::Denied,
+            code,
+            door: None,
+            resources: &[],
+            epoch: self.plan.epoch,
+            request_id: "",
+            duration_ms: 0,
+            counted: Some(counted),
+        };
+        let chain = self.chains.take(&self.tenant, now)?;
+        let link = chain.link(&self.tenant, now, &entry)?;
+        let put = Put::builder().table_name(&*self.table).set_item(Some(link.item.clone()));
+        let put = put.condition_expression("attribute_not_exists(pk)").build().map_err(fault)?;
+        // Under another plan the trail may be in another table.
+        let still = self.plan.still(self.plans.table(), &self.tenant, 0).map_err(fault)?;
+        let items = vec![still, TransactWriteItem::builder().put(put).build()];
+        let sent = self.store.client.transact_write_items().set_transact_items(Some(items)).send().await;
+        match sent {
+            Ok(_) => {
+                self.chains.keep(&self.tenant, chain.after(link));
+                Ok(())
+            }
+            // Where no reply came, nobody knows whether the record is there: then the chain ends.
+            Err(err) => {
+                if err.as_service_error().is_some_and(|err| err.is_transaction_canceled_exception()) {
+                    self.chains.keep(&self.tenant, chain);
+                }
+                Err(store_problem(DOING, err))
+            }
+        }
+    }
+}
+
+fn fault(err: BuildError) -> Problem {
+    Problem::internal(DOING, err)
+}
