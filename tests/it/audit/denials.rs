@@ -77,6 +77,8 @@ async fn what_was_counted_is_one_record_written_by_whoever_comes_after_the_windo
     let micros = Arc::new(AtomicI64::new(Clock::System.now().micros()));
     let house = House::before_at(stack, Clock::Fixed(Arc::clone(&micros))).await;
     let guest = Guest::make(&house, "denials-window", Tier::Business).await;
+    // Its token must not be of a time to come.
+    micros.fetch_max(Clock::System.now().micros(), Ordering::Relaxed);
     let list = Ask::tool("notes_list", json!({}));
     let forged = async |bearer: &str| guest.ask_as(&house, bearer, &list).await.status;
     for (bearer, status) in [("Bearer a.b.c", 401), ("Bearer a.b.c", 401), ("Bearer x", 401), ("", 401)] {
