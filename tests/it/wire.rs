@@ -1,9 +1,7 @@
 //! What goes over the wire when nobody waits for it, and what then need not.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
-use http::{Request, header::AUTHORIZATION};
-use http_body_util::Full;
 use insula_local::Edge;
 use serde_json::{Value, json};
 
@@ -53,14 +51,8 @@ async fn a_tool_call_is_one_transaction_and_its_own_reads() {
 #[tokio::test]
 async fn the_first_event_after_init_opens_no_connection_to_aws() {
     let stack = start(options(Edge::Rest));
-    // What follows the table's stream opens its connection with the first change, which is none of this event's.
-    let globex = stack.host_url("globex");
-    let token = format!("Bearer {}", stack.token("globex", &globex));
-    let request = Request::get("/").header(AUTHORIZATION, token).body(Full::default()).unwrap();
-    stack.send(&globex.replace("/mcp", "/v1/usage"), request).await;
-    while stack.local.aws.calls_of_followers().is_empty() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    // That there are new tenants is told by events.
+    stack.local.followed().await;
     let (opened, calls) = (stack.local.aws.connections(), stack.local.aws.calls());
     let url = stack.host_url("acme");
     let token = stack.token("acme", &url);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    CollectionName, Config, Problem, TenantId,
+    CollectionName, Config, Plan, Problem, TenantId,
     aws::Aws,
     clock::Clock,
     entrance::setting,
@@ -82,6 +82,8 @@ pub async fn start_meter(config: Config, collections: Vec<CollectionName>) -> Re
     let aws = Aws::load(&config).await?;
     let table = setting(&config, "DATA_TABLE")?.to_owned();
     let client = aws_sdk_dynamodb::Client::new(&aws.sdk);
+    // The first batch is not to wait for a connection. That nobody has no plan is nothing to stop for.
+    drop(Plan::fetch(&client, &table, &TenantId::spell([0; 16])).await);
     Ok(Meter {
         stocks: Stocks::new(client.clone(), table.clone(), collections),
         heads: Heads { client, table },
