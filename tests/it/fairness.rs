@@ -25,6 +25,8 @@ use crate::{
 const LIMIT: u64 = 30;
 /// What a flood has of it.
 const TIMES: u64 = 20;
+/// Refusals of the store after which an instance refuses by itself.
+const SURE: u64 = 8;
 
 /// A stack with instances before it, in a time that stands still unless a test moves it.
 struct Street {
@@ -70,11 +72,11 @@ impl Street {
         guest
     }
 
-    /// A tenant whose minute is used up, and which the first instance has refused once.
+    /// A tenant whose minute is used up, as the first instance knows for sure.
     async fn spent(&self, slug: &str) -> Guest {
         let guest = self.guest(slug, Tier::Free).await;
-        let said = self.calls(&guest, LIMIT + 1).await;
-        assert_eq!(said, (LIMIT, 1));
+        let said = self.calls(&guest, LIMIT + SURE).await;
+        assert_eq!(said, (LIMIT, SURE));
         guest
     }
 
@@ -113,7 +115,7 @@ async fn a_flood_is_refused_without_a_call_of_aws_and_counted_in_the_tenants_own
     let street = Street::open(1).await;
     let guest = street.spent("fair-flood").await;
     let before = street.asked().await;
-    let more = LIMIT * TIMES - LIMIT - 1;
+    let more = LIMIT * TIMES - LIMIT - SURE;
     assert_eq!(street.calls(&guest, more).await, (0, more));
     assert_eq!(street.asked_since(&before).await, counts(&[]));
     let refused = guest.ask(&street.houses[0], &create()).await;
@@ -121,7 +123,11 @@ async fn a_flood_is_refused_without_a_call_of_aws_and_counted_in_the_tenants_own
     let data = &error["result"]["_meta"]["tenancy/error"]["data"];
     assert_eq!((&data["kind"], &data["limit"]), (&json!("calls_minute"), &json!(LIMIT)), "{error}");
     let records = trail(street.stack, &guest).await;
-    assert_eq!(records.len(), usize::try_from(LIMIT).unwrap() + 1, "the first refusal has its own record");
+    assert_eq!(
+        records.len(),
+        usize::try_from(LIMIT + SURE).unwrap(),
+        "the store's refusals have their own records"
+    );
 
     street.pass_s(61);
     assert!(guest.ask(&street.houses[0], &create()).await.is_done(), "of the next minute");
@@ -163,7 +169,7 @@ async fn a_flood_that_goes_on_writes_one_record_a_window() {
         records.iter().filter_map(|record| record.counted.clone()).map(|c| c.reasons["quota_reached"]);
     assert_eq!(
         (records.len(), counted.sum::<u64>()),
-        (4, 9 + 11 * 10),
+        (11, 2 + 11 * 10),
         "what is left is of the window that runs"
     );
 }
@@ -212,8 +218,10 @@ async fn a_repetition_is_answered_under_a_used_up_quota_and_asking_what_is_used_
     let (id, limits) = (guest.own.id.clone(), Limits { calls_month: 1, ..Limits::of(Tier::Business) });
     let lower = move |plan| Plan { limits, ..plan };
     operate(street.stack, |operator| async move { operator.change_plan(&id, lower).await }).await.unwrap();
-    let refused = guest.ask(house, &post).await;
-    assert_eq!((refused.status, refused.code.as_str()), (429, "quota_reached"));
+    for _ in 0..SURE {
+        let refused = guest.ask(house, &post).await;
+        assert_eq!((refused.status, refused.code.as_str()), (429, "quota_reached"));
+    }
     let before = street.asked().await;
     assert_eq!(guest.ask(house, &post).await.code, "quota_reached");
     assert_eq!(street.asked_since(&before).await, counts(&[]), "it is known");
@@ -308,7 +316,7 @@ async fn a_neighbours_calls_are_what_they_were_while_another_tenant_floods() {
 }
 
 #[tokio::test]
-async fn over_many_instances_exactly_the_limit_is_admitted_and_each_asks_once_too_often() {
+async fn over_many_instances_exactly_the_limit_is_admitted_and_each_is_soon_sure() {
     const INSTANCES: u64 = 8;
     let street = Street::open(usize::try_from(INSTANCES).unwrap()).await;
     let guest = street.guest("fair-many", Tier::Free).await;
@@ -331,7 +339,11 @@ async fn over_many_instances_exactly_the_limit_is_admitted_and_each_asks_once_to
     let asked = street.asked_since(&before).await;
     let records = trail(street.stack, &guest).await;
     let denied = records.iter().filter(|record| record.decision == "denied").count();
-    assert!(denied <= 8, "one refusal an instance has asked the store: {denied}");
-    // Those that were admitted, one refusal an instance, and an attempt more where a minute was opened by another.
-    assert!(asked["dynamodb:TransactWriteItems"] <= LIMIT + INSTANCES * 4, "{asked:?}");
+    let sure = INSTANCES * SURE;
+    assert!(
+        denied <= usize::try_from(sure).unwrap(),
+        "so many refusals an instance have asked the store: {denied}"
+    );
+    // Those that were admitted, the refusals of the store, and an attempt more where a minute was opened by another.
+    assert!(asked["dynamodb:TransactWriteItems"] <= LIMIT + sure + INSTANCES * 3, "{asked:?}");
 }

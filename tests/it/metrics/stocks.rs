@@ -105,7 +105,7 @@ async fn a_count_while_calls_write_takes_nothing_from_them() {
     };
     tokio::join!(write, count);
     let Recounted { before, after } = recount(stack, &own).await.unwrap();
-    assert_eq!((before, after.items, after.members), (after, 8, 1));
+    assert_eq!((&before, after.items, after.members), (&after, 8, 1));
     assert_eq!(after.bytes, own.stored_bytes(stack).await);
 }
 
@@ -126,7 +126,8 @@ async fn the_accountant_counts_a_tenant_with_a_table_of_its_own_and_writes_nothi
     let wrong = stock_row(&own, [0, 5, 1]);
     thief(stack).put_item().table_name(&table).set_item(Some(wrong)).send().await.unwrap();
     let Recounted { before, after } = recount(stack, &own).await.unwrap();
-    assert_eq!((before, after), (Stock { bytes: 0, items: 5, members: 1 }, right.after));
+    let wrong = Stock { bytes: 0, items: 5, members: 1, ..Stock::default() };
+    assert_eq!((before, &after), (wrong, &right.after));
     assert_eq!(counts(&row(stack, &own, &table).await), [after.bytes, after.items, after.members]);
 
     let accountant = store(stack, crate::ask::credentials(stack, "AccountantRole", &[]));
