@@ -39,7 +39,10 @@ async fn key_of(stack: &Stack, own: &Own, name: &str) -> u32 {
 }
 
 async fn shares(stack: &Stack, own: &Own, note: &str) -> bool {
-    let reply = own.post(stack, &[], &tool_call("notes_share", json!({ "id": note }))).await;
+    // Each is a call of its own, where without a key the second would be the first one sent again.
+    let key = Clock::System.now().micros().to_string();
+    let call = tool_call("notes_share", json!({ "id": note }));
+    let reply = own.post(stack, &[("idempotency-key", &key)], &call).await;
     json_of(&reply)["result"]["isError"] == false
 }
 

@@ -143,6 +143,8 @@ async fn compare(steps: &[Step], wall: Wall) -> Result<Came, String> {
     let mut told = [Vec::new(), Vec::new()];
     for (at, step) in steps.iter().enumerate() {
         let foreign = step.given(&both[1 - step.by].seen);
+        // What calls came to is counted behind them.
+        shared().local.followed().await;
         let reply = both[step.by].take(step, &foreign).await;
         if wall == Wall::Leaking && at == 0 {
             both[1 - step.by].take(step, &foreign).await;
@@ -153,6 +155,7 @@ async fn compare(steps: &[Step], wall: Wall) -> Result<Came, String> {
         let mut twin = Twin::new(alone(by), Own::make(alone(by), &slugs[by], Tier::Business).await);
         for (at, foreign, reply) in told {
             let step = &steps[*at];
+            alone(by).local.followed().await;
             let own = twin.take(step, foreign).await;
             if own != *reply {
                 return Err(format!("step {at}, {step:?}\nbeside the other: {reply}\nalone: {own}"));

@@ -81,7 +81,7 @@ impl Admission {
         let caller = &room.caller;
         let who = [&*caller.issuer, &caller.subject, &caller.client, &operation.action];
         let named = |purpose, last: &str| {
-            let parts: Vec<&str> = who.into_iter().map(|part| part.as_ref()).chain([last]).collect();
+            let parts: Vec<&str> = who.into_iter().chain([last]).collect();
             ring.name(purpose, &room.tenant, &parts).ok_or_else(no_platform_key)
         };
         let (name, keeps_s) = match &operation.idempotency {
@@ -190,7 +190,10 @@ impl Admission {
         self.check_growth(&plan, &growth, &Stock::default()).await?;
         let Room { plans, tenant, clock, .. } = &*self.room;
         let mut turn = self.first_turn(&plan).await?;
-        for attempt in 0..attempts_max(&plan) {
+        let mut attempt = 0;
+        // By the plan as it is by then: it may have more counters than the one that was remembered.
+        while attempt < attempts_max(&plan) {
+            attempt = attempt.saturating_add(1);
             let now = clock.now();
             let transaction = Transaction {
                 admission: &self,

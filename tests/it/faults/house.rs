@@ -99,7 +99,10 @@ pub(crate) struct House {
 
 /// The settings of a function of the stack.
 pub(crate) fn settings(stack: &Stack) -> Config {
-    Config::read(stack.local.hands().unwrap().settings).unwrap()
+    let mut settings = stack.local.hands().unwrap().settings;
+    // Lines of metrics would be written to this process's own output.
+    settings.remove("METRICS_NAMESPACE");
+    Config::read(settings).unwrap()
 }
 
 /// What a function of this role needs to reach the embedded AWS by the wire.

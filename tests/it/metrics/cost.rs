@@ -36,14 +36,14 @@ async fn a_batch_is_three_calls_of_the_store_however_many_records_and_tenants_it
     stack.local.followed().await;
     assert_eq!(records.len(), 12);
     for (batch, units_max) in [(vec![records[0].clone()], 6.0), (records.clone(), 50.0)] {
-        let (calls, units) = (stack.local.aws.calls(), stack.local.aws.units());
+        let (calls, units) = (stack.local.aws.calls_of_followers(), stack.local.aws.units());
         let reply = invoke(stack, "meter", &json!({ "Records": batch })).await.unwrap();
         assert_eq!(reply, json!({ "batchItemFailures": [] }));
         let more = |name: &str| {
             let count = |calls: &std::collections::BTreeMap<String, u64>| {
                 calls.get(&format!("dynamodb:{name}")).copied().unwrap_or(0)
             };
-            count(&stack.local.aws.calls()) - count(&calls)
+            count(&stack.local.aws.calls_of_followers()) - count(&calls)
         };
         assert_eq!(["BatchGetItem", "TransactWriteItems", "PutItem"].map(more), [2, 1, 0]);
         let sum = |units: &std::collections::BTreeMap<String, f64>| units.values().sum::<f64>();

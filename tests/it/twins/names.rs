@@ -4,11 +4,13 @@ use std::collections::HashMap;
 
 /// How a moment is written.
 const MOMENT: &str = "0000-00-00T00:00:00.000000Z";
+/// How a minute is written.
+const MINUTE: &str = "0000-00-00T00:00:00Z";
 /// How a request's id is written, in hexadecimal digits.
 const REQUEST: &str = "00000000-0000-0000-0000-000000000000";
 /// What is measured, and which instance of a function wrote a record and how many of its chain were before, is never the same
 /// twice.
-const OF_INSTANCES: [&str; 3] = ["duration_ms", "writer", "seq"];
+const OF_INSTANCES: [&str; 7] = ["duration_ms", "mean_ms", "p50_ms", "p95_ms", "max_ms", "writer", "seq"];
 /// From so many letters on a word is a seal: nothing that a test says is as long.
 const SEAL_MIN: usize = 40;
 
@@ -33,11 +35,16 @@ impl Names {
         let mut plain = String::with_capacity(text.len());
         let (mut rest, mut last_word) = (text.as_str(), "");
         while let Some(first) = rest.chars().next() {
-            let moment = rest.get(..MOMENT.len()).filter(|start| is_moment(start));
+            let starts = |form: &&str| {
+                rest.get(..form.len()).is_some_and(|start| is_like(start, form, u8::is_ascii_digit))
+            };
+            let moment = [MOMENT, MINUTE].into_iter().find(starts);
             let is_of_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
             let word = rest.find(|c| !is_of_word(c)).unwrap_or(rest.len());
             let (token, behind) = rest.split_at(moment.map_or(word.max(first.len_utf8()), str::len));
             match kind(token) {
+                // The one deployment is asked some minutes after the other.
+                _ if moment == Some(MINUTE) => plain.push_str("<minute>"),
                 _ if OF_INSTANCES.contains(&last_word) && token.starts_with(is_of_word) => {
                     plain.push_str(&format!("<{last_word}>"));
                 }
@@ -97,7 +104,7 @@ fn what_is_generated_has_a_name_and_nothing_else_has() {
         names.plain(&format!("{{\"request_id\":\"{request}\",\"seq\":91,\"epoch\":91}}")),
         "{\"request_id\":\"<request 5>\",\"seq\":<seq>,\"epoch\":91}"
     );
-    for ordinary in ["2026-11-24T06:00:00Z", "2026-11-24", &one[1..], "01M-0000000000000000000001"] {
+    for ordinary in ["2026-11-24T06:00Z", "2026-11-24", &one[1..], "01M-0000000000000000000001"] {
         assert_eq!(names.plain(ordinary), ordinary);
     }
 }

@@ -177,7 +177,7 @@ mod tests {
             let parts = parts(limit, counters, &counted);
             prop_assert_eq!(parts.len(), usize::from(counters));
             let gone: u64 = counted.iter().skip(usize::from(counters)).sum();
-            let most: u64 = parts.iter().sum::<u64>() + gone;
+            let most = parts.iter().fold(gone, |sum, part| sum.saturating_add(*part));
             if limit > all {
                 prop_assert_eq!(most, limit);
                 prop_assert!(parts.iter().zip(&counted).all(|(part, had)| part >= had));

@@ -155,13 +155,14 @@ fn functions_have_the_fewest_rights() {
 }
 
 #[test]
-fn the_operator_plans_tenants_and_reads_nothing_of_theirs() {
+fn the_operator_plans_tenants_and_reads_nothing_of_theirs_but_counters_of_calls() {
     let [stack, _] = edges();
     let operator = role(&stack, "OperatorRole");
     assert_eq!(operator.trust["Statement"][0]["Principal"]["AWS"], OPERATOR);
     insta::assert_snapshot!(table(&operator.policies), @r#"
     Registry: Allow dynamodb:GetItem dynamodb:Query dynamodb:PutItem dynamodb:UpdateItem dynamodb:DeleteItem dynamodb:ConditionCheckItem ON arn:aws:dynamodb:table/insula-dev-registry
     Plans: Allow dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#PLAN"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    Counters: Allow dynamodb:GetItem dynamodb:ConditionCheckItem ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-?????????????????????????? {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#METER"]}, Null: {dynamodb:LeadingKeys: "false"}}
     SealingSecret: Allow secretsmanager:PutSecretValue ON arn:aws:secretsmanager:secret:SealingSecret-Sealin
     "#);
     let without = load(&[("OperatorPrincipal", "")]).unwrap();
@@ -241,7 +242,10 @@ fn no_allow_has_a_wildcard_for_a_resource_but_log_streams_tables_of_tenants_and_
             for resource in list(&statement["Resource"]) {
                 let streams = resource.starts_with("arn:aws:logs:") && resource.ends_with(":*");
                 // Who stands above tenants reaches tables of theirs, whose names are not known before.
-                let above = matches!(role.name.as_str(), "MoverRole" | "AuditorRole" | "AccountantRole");
+                let above = matches!(
+                    role.name.as_str(),
+                    "OperatorRole" | "MoverRole" | "AuditorRole" | "AccountantRole"
+                );
                 let tables = above && resource.ends_with("-data-??????????????????????????");
                 // A tenant's own KMS key is one that has its tag, whatever it is called.
                 let guards = &statement["Condition"]["Null"];
