@@ -144,6 +144,8 @@ async fn calls_over_several_counters_end_at_the_limit_whatever_is_changed() {
     for (limit, counters, more) in [(23, 4, 3), (10, 4, 0), (30, 2, 7), (31, 16, 1), (40, 1, 9), (45, 3, 5)] {
         plan(stack, &own, move |plan| Plan { spread: Spread::over(counters), ..limits(limit)(plan) }).await;
         assert_eq!(admitted(stack, &own, 12).await, more, "{limit} over {counters}");
+        let used = usage(stack, &own).await["calls_month"]["used"].clone();
+        assert_eq!(used, own.notes(stack).await, "{limit} over {counters}");
     }
     let all: u64 = counters(stack, &own).await.iter().sum();
     assert_eq!(usize::try_from(all).unwrap(), own.notes(stack).await, "charged is admitted");

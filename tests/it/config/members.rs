@@ -31,8 +31,8 @@ async fn a_seat_is_taken_once_and_there_are_as_many_as_the_plan_says() {
     assert_eq!(refused.status(), 429);
     assert_eq!(
         json_of(&refused)["detail"],
-        "the quota members of 3 leaves no room for this, with 3 in use; remove something, or ask the workspace's \
-         operator for more"
+        "the quota members of 3 leaves no room for this, with 3 in use; remove something, or ask \
+         operator@example.com for more"
     );
     assert_eq!(config.own.denials(config.stack, "quota_reached").await, 3 + 3 + 1);
 

@@ -131,7 +131,7 @@ impl Admission {
             let next = self.turn_of(if next < counters { next } else { 0 }).await;
             return Ok(Turn { full, full_minute, ..next });
         }
-        let (calls, minute_calls) = match counters {
+        let (calls, minute_calls) = match plan.spread.counters_of(&now.month()) {
             1 if full_minute.is_none_or(|minute| minute == seen.minute) => (seen.calls, seen.minute_calls),
             1 => (seen.calls, 0),
             _ => self.counted(plan, full_minute, now).await?,
@@ -151,7 +151,7 @@ impl Admission {
     async fn counted(&self, plan: &Plan, minute: Option<i64>, now: Moment) -> Result<(u64, u64), Problem> {
         let (room, month) = (&self.room, now.month());
         let (mut calls, mut minute_calls) = (0_u64, 0_u64);
-        for counter in 0..plan.spread.counters() {
+        for counter in 0..plan.spread.counters_of(&month) {
             let key = month_key(&room.tenant, &month, counter);
             let row = read_item(&room.store.client, &room.table, key, "reading counters").await?;
             let meter = row.as_ref().map(Meter::read).unwrap_or_default();

@@ -27,9 +27,11 @@ impl Operator {
         id: &TenantId,
         (before, after): (&Plan, Plan),
     ) -> Result<(Plan, Vec<TransactWriteItem>), Problem> {
-        let most = before.spread.counters().max(after.spread.counters());
+        let now = Clock::System.now();
+        // Those that were taken away this month have counted as well.
+        let most = before.spread.counters_of(&now.month()).max(after.spread.counters());
         let is_same = before.limits == after.limits && before.spread == after.spread;
-        if is_same || (most == 1 && !before.spread.is_settled()) {
+        if is_same || most == 1 {
             return Ok((after, Vec::new()));
         }
         if after.moving.is_some() {
@@ -37,7 +39,6 @@ impl Operator {
             return Err(Problem::Conflict { detail });
         }
         let table = after.placement.table(&self.data.as_str().into(), id);
-        let now = Clock::System.now();
         let mut counted = Vec::with_capacity(most.into());
         for counter in 0..most {
             let key = month_key(id, &now.month(), counter);

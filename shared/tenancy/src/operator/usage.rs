@@ -1,15 +1,11 @@
 //! What tenants used, from above: for the bill, and counted anew.
 
-use std::collections::HashMap;
-
-use aws_sdk_dynamodb::types::AttributeValue;
-
 use super::{Operator, text};
 use crate::{
     CollectionName, Period, Plan, Problem, Recounted, Rollup, Status, Stock, Tally, TenantId, Tier,
+    admission::month_key,
     aws::{read_item, store_problem},
     clock::Clock,
-    key::Family,
     recount::Recount,
     registry::ALL_TENANTS,
     scope::stock_key,
@@ -73,26 +69,37 @@ impl Operator {
     pub async fn used(&self, id: &TenantId, slug: &str, month: &Period) -> Result<Used, Problem> {
         let plan = self.plan(id).await?;
         let table = plan.placement.table(&self.data.as_str().into(), id);
-        let month_key = HashMap::from([
-            ("pk".to_owned(), AttributeValue::S(Family::Meter.of(id))),
-            ("sk".to_owned(), AttributeValue::S(month.month().to_owned())),
-        ]);
-        let (meter, stock, rollup) = tokio::join!(
-            read_item(&self.client, &table, month_key, DOING),
+        let (charged, stock, rollup) = tokio::join!(
+            self.charged(&table, id, (&plan, month.month())),
             read_item(&self.client, &table, stock_key(id), DOING),
             Rollup::fetch(&self.client, &self.data, id, month),
         );
-        let charged = meter?.and_then(|row| row.get("calls")?.as_n().ok()?.parse().ok()).unwrap_or(0);
         let Plan { tier, status, .. } = plan;
         Ok(Used {
             tenant: id.clone(),
             slug: slug.to_owned(),
             tier,
             status,
-            charged,
+            charged: charged?,
             calls: rollup?.total(),
             stock: Stock::of_row(stock?.as_ref()),
         })
+    }
+
+    /// What all counters of a month have counted.
+    async fn charged(
+        &self,
+        table: &str,
+        id: &TenantId,
+        (plan, month): (&Plan, &str),
+    ) -> Result<u64, Problem> {
+        let mut charged = 0_u64;
+        for counter in 0..plan.spread.counters_of(month) {
+            let row = read_item(&self.client, table, month_key(id, month, counter), DOING).await?;
+            let calls = row.and_then(|row| row.get("calls")?.as_n().ok()?.parse().ok()).unwrap_or(0);
+            charged = charged.saturating_add(calls);
+        }
+        Ok(charged)
     }
 
     /// Counts what a tenant keeps, wherever that is, and corrects its count. It needs the accountant's role.

@@ -45,8 +45,10 @@ impl Spread {
         self.counters
     }
 
-    pub(crate) const fn is_settled(&self) -> bool {
-        self.settled.is_some()
+    /// How many counters may have counted something of a month, such as `2026-11`: also those that a change has taken away.
+    pub(crate) fn counters_of(&self, month: &str) -> u8 {
+        let is_changed = self.settled.as_ref().is_some_and(|settled| settled.month.as_str() >= month);
+        if is_changed { Self::COUNTERS_MAX } else { self.counters }
     }
 
     pub(crate) fn settle(self, settled: Settled) -> Self {
@@ -161,6 +163,7 @@ mod tests {
         assert_eq!(month(&spread), [6, 1, 2, 1]);
         assert_eq!(spread.minute_part(3, 0, now.minute()), 0);
         assert_eq!(spread.minute_part(3, 0, now.minute() + 1), 1);
+        assert_eq!(["2026-10", "2026-11", "2026-12"].map(|month| spread.counters_of(month)), [16, 16, 4]);
         assert_eq!(Spread::read(&spread.attributes()), Some(spread));
         assert_eq!(Spread::read(&HashMap::new()), Some(Spread::default()));
         for wrong in ["0", "17", "-1", "x"] {

@@ -122,8 +122,9 @@ impl TenantScope {
 
     async fn month(&self, now: Moment) -> Result<Month, Problem> {
         let (room, mut month) = (&self.room, Month::default());
-        for counter in 0..room.plan.spread.counters() {
-            let key = month_key(&room.tenant, &now.month(), counter);
+        let name = now.month();
+        for counter in 0..room.plan.spread.counters_of(&name) {
+            let key = month_key(&room.tenant, &name, counter);
             if let Some(row) = read_item(&room.store.client, &room.table, key, DOING).await? {
                 month.add(&row, now);
             }
