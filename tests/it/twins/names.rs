@@ -32,6 +32,7 @@ impl Names {
     pub(super) fn plain(&mut self, text: &str) -> String {
         let text =
             self.addresses.iter().fold(text.to_owned(), |text, (address, name)| text.replace(address, name));
+        let text = without_minute(&text);
         let mut plain = String::with_capacity(text.len());
         let (mut rest, mut last_word) = (text.as_str(), "");
         while let Some(first) = rest.chars().next() {
@@ -60,6 +61,19 @@ impl Names {
         }
         plain
     }
+}
+
+/// The text without what is counted of a minute, which is another one in the other deployment: the one flat object of this
+/// name, escaped or not.
+fn without_minute(text: &str) -> String {
+    const NAME: &str = "calls_minute";
+    let mut parts = text.split(NAME);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |plain, part| {
+        let is_object = part.trim_start_matches(['\\', '"', ':']).starts_with('{');
+        let rest = if is_object { part.split_once('}').map_or(part, |(_, rest)| rest) } else { part };
+        plain + NAME + rest
+    })
 }
 
 /// What a token is that is made anew in every deployment.

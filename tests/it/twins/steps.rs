@@ -126,6 +126,11 @@ struct Parts<'a> {
 }
 
 impl Step {
+    /// Whether it asks what calls came to, which is counted behind them.
+    pub(super) fn asks_for_usage(&self) -> bool {
+        TABLE.get(self.operation).is_some_and(|row| row.name.contains("usage"))
+    }
+
     /// A row of the table, with the first of everything.
     pub(super) fn of(by: usize, name: &str) -> Self {
         Self {
