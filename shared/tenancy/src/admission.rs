@@ -11,6 +11,7 @@ use crate::{
     crypto::{Purpose, Ring, sha256},
     key::{Family, IDEMPOTENCY_SHARDS},
     plan::{Moving, Plan},
+    recount::Stock,
     scope::{Room, TenantScope},
     tenant::TenantId,
 };
@@ -25,9 +26,10 @@ mod transaction;
 mod turn;
 
 pub use operation::{Door, Idempotency, Operation, Outcome};
-use quota::{Growth, Stock};
+use quota::Growth;
 pub use state::{Opened, StateSeal};
 use transaction::{Cancelled, Transaction};
+pub(crate) use turn::{Meter, month_rows};
 
 /// How long a client may repeat a call under its key.
 const KEY_TTL_S: i64 = 24 * 3600;

@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::{
     Door, Problem,
+    aws::text,
     canonical::{Item, write_map},
     clock::Moment,
     crypto::{random_bits, sha256},
@@ -111,10 +112,6 @@ fn hash_of(what: &[u8], item: &Item) -> String {
     let mut bytes = what.to_vec();
     write_map(&mut bytes, item);
     sha256(&bytes)
-}
-
-fn text(s: &str) -> AttributeValue {
-    AttributeValue::S(s.to_owned())
 }
 
 #[cfg(test)]

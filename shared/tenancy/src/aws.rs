@@ -7,7 +7,7 @@ use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_dynamodb::{
     Client,
     error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
-    types::{AttributeValue, KeysAndAttributes},
+    types::{AttributeValue, CancellationReason, KeysAndAttributes},
 };
 use aws_smithy_http_client::{
     Builder,
@@ -138,6 +138,21 @@ pub(crate) async fn read_batch(
         }
     }
     Err(Problem::Unavailable { doing, source: None })
+}
+
+/// A text as DynamoDB has it.
+pub(crate) fn text(s: &str) -> AttributeValue {
+    AttributeValue::S(s.to_owned())
+}
+
+/// A number as DynamoDB has it.
+pub(crate) fn number(n: u64) -> AttributeValue {
+    AttributeValue::N(n.to_string())
+}
+
+/// Whether a transaction was cancelled by what passes by itself.
+pub(crate) fn is_passing(reason: &CancellationReason) -> bool {
+    matches!(reason.code(), Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded"))
 }
 
 /// Waits before another attempt, longer each time; not before the first.

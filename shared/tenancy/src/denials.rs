@@ -12,7 +12,7 @@ use hashlink::LruCache;
 
 use crate::{
     Problem,
-    aws::store_problem,
+    aws::{number, store_problem},
     canonical::Item,
     clock::{Clock, Moment},
     crypto::random_bits,
@@ -270,10 +270,6 @@ fn trailless(problem: &Problem) -> Option<&'static str> {
         Problem::Suspended => Some(problem.code()),
         _ => None,
     }
-}
-
-fn number(n: u64) -> AttributeValue {
-    AttributeValue::N(n.to_string())
 }
 
 impl fmt::Debug for Denials {

@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::{
     Access, Clock, Config, Plan, Problem, Profile, Slug, Status, TenantId, Tier,
-    aws::{Aws, read_item, store_problem},
+    aws::{Aws, read_item, store_problem, text},
     crypto::random_bits,
     registry::{ALL_TENANTS, Row},
 };
@@ -264,10 +264,6 @@ impl Operator {
             Err(err) => Err(store_problem("writing the registry", err)),
         }
     }
-}
-
-fn text(s: &str) -> AttributeValue {
-    AttributeValue::S(s.to_owned())
 }
 
 fn list(texts: &[String]) -> AttributeValue {

@@ -6,8 +6,14 @@ use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Answered, Domain, Problem, Role, aws::store_problem, clock::Clock, crypto::Sealer, registry::Row,
-    resolve::Resolver, tenant::TenantId, vend::VendRequest,
+    Answered, Domain, Problem, Role,
+    aws::{store_problem, text},
+    clock::Clock,
+    crypto::Sealer,
+    registry::Row,
+    resolve::Resolver,
+    tenant::TenantId,
+    vend::VendRequest,
 };
 
 /// What `config` asks `domains`.
@@ -194,8 +200,4 @@ impl Registrar {
             Err(err) => Err(store_problem("writing the registry", err)),
         }
     }
-}
-
-fn text(s: &str) -> AttributeValue {
-    AttributeValue::S(s.to_owned())
 }

@@ -4,16 +4,13 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
-    types::{
-        AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
-        Update,
-    },
+    types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
 };
 use moka::future::Cache;
 
 use crate::{
     Plan, Problem, Quota, QuotaKind,
-    aws::{read_item, store_problem},
+    aws::{is_passing, number, read_item, store_problem},
     key::{ItemId, Shelf},
     record::{Prepared, Raw, Stored},
     scope::{Member, Room, member_count, stock_key},
@@ -146,7 +143,7 @@ impl Seat<'_> {
             // They have a seat, or another role, since a moment ago.
             (None, Some(_), _) => Ok(Taken::Contended),
             (None, None, Some(full)) => Ok(Taken::None(full.item().and_then(member_count).unwrap_or(0))),
-            (None, None, None) if reasons.iter().any(passes) => Ok(Taken::Contended),
+            (None, None, None) if reasons.iter().any(is_passing) => Ok(Taken::Contended),
             (None, None, None) => Err(store_problem(DOING, err)),
         }
     }
@@ -195,14 +192,6 @@ impl Seat<'_> {
             .map_err(fault)?;
         Ok(TransactWriteItem::builder().update(update).build())
     }
-}
-
-fn passes(reason: &CancellationReason) -> bool {
-    matches!(reason.code(), Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded"))
-}
-
-fn number(n: u64) -> AttributeValue {
-    AttributeValue::N(n.to_string())
 }
 
 fn fault(err: aws_sdk_dynamodb::error::BuildError) -> Problem {

@@ -1,38 +1,16 @@
 //! What a limit leaves, and which quota is used up.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::types::AttributeValue;
-
-use super::{Admission, ITEMS_OF};
+use super::Admission;
 use crate::{
     CollectionName, Effect, Problem,
     key::Shelf,
     plan::Plan,
     quota::{Quota, QuotaKind, Reset},
+    recount::Stock,
     staged::{Change, Place, Write},
 };
-
-/// What the tenant keeps, as it was when a condition on it failed.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Stock {
-    pub(super) bytes: u64,
-    pub(super) items: u64,
-    pub(super) collections: BTreeMap<CollectionName, u64>,
-}
-
-impl Stock {
-    /// The row; a counter that is missing counts nothing.
-    pub(super) fn read(row: &HashMap<String, AttributeValue>) -> Self {
-        let counted = |name: &str| row.get(name)?.as_n().ok()?.parse().ok();
-        let collection = |name: &String| Some((name.strip_prefix(ITEMS_OF)?.parse().ok()?, counted(name)?));
-        Self {
-            bytes: counted("byte_count").unwrap_or(0),
-            items: counted("item_count").unwrap_or(0),
-            collections: row.keys().filter_map(collection).collect(),
-        }
-    }
-}
 
 /// What a call adds to what is kept: bytes of all documents but members, items of all collections and of each, and members.
 /// Less than nothing is a gain. No call adds members: seats are taken at the entrance.
@@ -42,6 +20,8 @@ pub(super) struct Growth {
     pub(super) items: i64,
     pub(super) members: i64,
     pub(super) collections: BTreeMap<CollectionName, i64>,
+    /// Whether any write changes what is kept, be it that their sum is nothing: whoever counts it meanwhile is to know.
+    pub(super) is_felt: bool,
 }
 
 impl Growth {
@@ -62,6 +42,11 @@ impl Growth {
         };
         let more = i64::from(is_after).saturating_sub(write.version_before.is_some().into());
         let bytes = bytes_after.saturating_sub(write.bytes_before);
+        self.is_felt |= match shelf {
+            Shelf::Members => more != 0,
+            Shelf::Items(_) => more != 0 || bytes != 0,
+            Shelf::Settings | Shelf::Secrets | Shelf::Assets | Shelf::Domains => bytes != 0,
+        };
         match shelf {
             Shelf::Members => self.members = self.members.saturating_add(more),
             Shelf::Items(collection) => {
@@ -94,15 +79,6 @@ impl Growth {
             (*more > 0 && *more > room(limit, used)).then(|| (kind(), limit, used))
         })
     }
-}
-
-/// Whether writes change what is kept, be it that their sum is nothing: whoever counts it meanwhile is to know.
-pub(super) fn is_felt(writes: &BTreeMap<Place, Write>) -> bool {
-    writes.iter().any(|((shelf, _), write)| {
-        let mut alone = Growth::default();
-        alone.add(shelf, write);
-        alone != Growth::default()
-    })
 }
 
 /// What a limit leaves.

@@ -13,18 +13,18 @@ use aws_sdk_dynamodb::{
 
 use super::{
     Admission, DAY, ITEMS_OF, Outcome, TOOL, idempotency_key, month_key,
-    quota::{self, Growth, Stock},
+    quota::Growth,
     turn::{Meter, Turn, Window},
 };
 use crate::{
     Problem,
     audit::Link,
-    aws::store_problem,
+    aws::{is_passing, number, store_problem, text},
     clock::Moment,
     crypto::sha256,
     key::{Family, Shelf},
     plan::Plan,
-    recount::CHANGES,
+    recount::{CHANGES, Stock},
     scope::{settings_version_key, stock_key},
     staged::{Change, Place, Write},
 };
@@ -109,7 +109,7 @@ impl Transaction<'_> {
         if let Some(name) = self.kept_name() {
             actions.push((Part::Idempotency, self.idempotency(name)?));
         }
-        if quota::is_felt(self.writes) {
+        if self.growth.is_felt {
             actions.push((Part::Storage, self.storage()?));
         }
         if self.empties_cache {
@@ -213,7 +213,7 @@ impl Transaction<'_> {
 
     /// What is kept, which grows within its limits only; it may shrink above them.
     fn storage(&self) -> Result<TransactWriteItem, Problem> {
-        let Growth { bytes, items, members, collections } = self.growth;
+        let Growth { bytes, items, members, collections, .. } = self.growth;
         let (plan, mut stock) = (self.plan, StockUpdate::default());
         stock.count("byte_count", *bytes, Some(plan.limits.storage_bytes));
         stock.count("item_count", *items, Some(plan.limits.items));
@@ -338,26 +338,12 @@ fn read_cancellation(parts: &[Part], err: SdkError<TransactWriteItemsError>) -> 
         return Ok(Cancelled::Meter(reason.item().map(Meter::read).unwrap_or_default()));
     }
     if let Some(reason) = failed(Part::Storage) {
-        return Ok(Cancelled::Storage(reason.item().map(Stock::read).unwrap_or_default()));
+        return Ok(Cancelled::Storage(Stock::of_row(reason.item())));
     }
     if failed(Part::Write).or(failed(Part::Audit)).is_some() {
         return Ok(Cancelled::Write);
     }
-    let passes = |reason: &CancellationReason| {
-        matches!(
-            reason.code(),
-            Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded")
-        )
-    };
-    if reasons.iter().any(passes) { Ok(Cancelled::Contended) } else { Err(store_problem(DOING, err)) }
-}
-
-fn text(s: &str) -> AttributeValue {
-    AttributeValue::S(s.to_owned())
-}
-
-fn number(n: u64) -> AttributeValue {
-    AttributeValue::N(n.to_string())
+    if reasons.iter().any(is_passing) { Ok(Cancelled::Contended) } else { Err(store_problem(DOING, err)) }
 }
 
 fn fault(err: aws_sdk_dynamodb::error::BuildError) -> Problem {

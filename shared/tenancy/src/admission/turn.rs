@@ -1,17 +1,17 @@
 //! Which counter and minute a call is charged to: a turn a counter, until one has room.
 
-use std::collections::HashMap;
-
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::Client;
 
 use super::{Admission, month_key};
 use crate::{
     Problem,
     aws::read_item,
+    canonical::Item,
     clock::Moment,
     crypto::random_bits,
     plan::Plan,
     quota::{QuotaKind, Reset},
+    tenant::TenantId,
 };
 
 /// Which minute the charge goes to.
@@ -34,12 +34,12 @@ pub(super) struct Turn {
     full_minute: Option<i64>,
 }
 
-/// A counter as it was when a condition on it failed. A row that is missing counts nothing.
+/// A counter as its row had it. A row that is missing counts nothing.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Meter {
-    calls: u64,
-    minute: i64,
-    minute_calls: u64,
+pub(crate) struct Meter {
+    pub(crate) calls: u64,
+    pub(crate) minute: i64,
+    pub(crate) minute_calls: u64,
 }
 
 impl Window {
@@ -74,12 +74,27 @@ impl Turn {
 }
 
 impl Meter {
-    pub(super) fn read(row: &HashMap<String, AttributeValue>) -> Self {
+    pub(crate) fn read(row: &Item) -> Self {
         let number = |name: &str| row.get(name)?.as_n().ok();
         let counted = |name| number(name).and_then(|n| n.parse().ok()).unwrap_or(0);
         let minute = number("win").and_then(|n| n.parse().ok()).unwrap_or(0);
         Self { calls: counted("calls"), minute, minute_calls: counted("win_calls") }
     }
+}
+
+/// The rows of a month's counters, in their order; one that is missing is empty.
+pub(crate) async fn month_rows(
+    (client, table): (&Client, &str),
+    tenant: &TenantId,
+    month: &str,
+    counters: u8,
+) -> Result<Vec<Item>, Problem> {
+    let mut rows = Vec::with_capacity(counters.into());
+    for counter in 0..counters {
+        let key = month_key(tenant, month, counter);
+        rows.push(read_item(client, table, key, "reading counters").await?.unwrap_or_default());
+    }
+    Ok(rows)
 }
 
 impl Admission {
@@ -150,11 +165,10 @@ impl Admission {
     /// What all counters have counted in this month and minute.
     async fn counted(&self, plan: &Plan, minute: Option<i64>, now: Moment) -> Result<(u64, u64), Problem> {
         let (room, month) = (&self.room, now.month());
+        let counters = plan.spread.counters_of(&month);
+        let rows = month_rows((&room.store.client, &room.table), &room.tenant, &month, counters).await?;
         let (mut calls, mut minute_calls) = (0_u64, 0_u64);
-        for counter in 0..plan.spread.counters_of(&month) {
-            let key = month_key(&room.tenant, &month, counter);
-            let row = read_item(&room.store.client, &room.table, key, "reading counters").await?;
-            let meter = row.as_ref().map(Meter::read).unwrap_or_default();
+        for meter in rows.iter().map(Meter::read) {
             calls = calls.saturating_add(meter.calls);
             if Some(meter.minute) == minute {
                 minute_calls = minute_calls.saturating_add(meter.minute_calls);

@@ -5,19 +5,11 @@ use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem}
 use super::{Operator, fault};
 use crate::{
     Plan, Problem, TenantId,
-    admission::month_key,
-    aws::read_item,
+    admission::{Meter, month_key, month_rows},
+    canonical::Item,
     clock::{Clock, Moment},
     plan::{Settled, parts},
 };
-
-/// A counter as it was read.
-#[derive(Debug, Default, Clone, Copy)]
-struct Counted {
-    calls: u64,
-    minute: i64,
-    minute_calls: u64,
-}
 
 impl Operator {
     /// The plan with its parts for the month and minute that run, and the conditions under which they are right: that no
@@ -39,17 +31,8 @@ impl Operator {
             return Err(Problem::Conflict { detail });
         }
         let table = after.placement.table(&self.data.as_str().into(), id);
-        let mut counted = Vec::with_capacity(most.into());
-        for counter in 0..most {
-            let key = month_key(id, &now.month(), counter);
-            let row = read_item(&self.client, &table, key, "reading counters").await?.unwrap_or_default();
-            let number = |name: &str| row.get(name).and_then(|value| value.as_n().ok());
-            counted.push(Counted {
-                calls: number("calls").and_then(|n| n.parse().ok()).unwrap_or(0),
-                minute: number("win").and_then(|n| n.parse().ok()).unwrap_or(0),
-                minute_calls: number("win_calls").and_then(|n| n.parse().ok()).unwrap_or(0),
-            });
-        }
+        let rows = month_rows((&self.client, &table), id, &now.month(), most).await?;
+        let counted: Vec<Meter> = rows.iter().map(Meter::read).collect();
         let (settled, checks) = settled(&after, &counted, now);
         let check = |(counter, check): (u8, Check)| check.of(&table, month_key(id, &now.month(), counter));
         let checks = checks.into_iter().map(check).collect::<Result<_, _>>()?;
@@ -67,11 +50,7 @@ struct Check {
 }
 
 impl Check {
-    fn of(
-        &self,
-        table: &str,
-        key: std::collections::HashMap<String, AttributeValue>,
-    ) -> Result<TransactWriteItem, Problem> {
+    fn of(&self, table: &str, key: Item) -> Result<TransactWriteItem, Problem> {
         let check = ConditionCheck::builder()
             .table_name(table)
             .set_key(Some(key))
@@ -90,17 +69,17 @@ impl Check {
 
 /// The parts of each counter that stays, and what each of them and of those that go may have counted by the time of the
 /// change. A limit that is passed already leaves nothing to anybody, whatever they count until then.
-fn settled(after: &Plan, counted: &[Counted], now: Moment) -> (Settled, Vec<(u8, Check)>) {
+fn settled(after: &Plan, counted: &[Meter], now: Moment) -> (Settled, Vec<(u8, Check)>) {
     let counters = after.spread.counters();
     let minute = counted.iter().map(|counter| counter.minute).fold(now.minute(), i64::max);
-    let of_minute = |counter: &Counted| if counter.minute == minute { counter.minute_calls } else { 0 };
+    let of_minute = |counter: &Meter| if counter.minute == minute { counter.minute_calls } else { 0 };
     let calls: Vec<u64> = counted.iter().map(|counter| counter.calls).collect();
     let minute_calls: Vec<u64> = counted.iter().map(of_minute).collect();
     let calls_month = parts(after.limits.calls_month, counters, &calls);
     let calls_minute = parts(after.limits.calls_minute, counters, &minute_calls);
-    let most = |parts: &[u64], counted: &[u64], at: usize| match parts.iter().any(|part| *part > 0) {
-        true => parts.get(at).or(counted.get(at)).copied().unwrap_or(0),
-        false => u64::MAX >> 1,
+    let most = |parts: &[u64], counted: &[u64], at: usize| {
+        let leaves_some = parts.iter().any(|part| *part > 0);
+        if leaves_some { parts.get(at).or(counted.get(at)).copied().unwrap_or(0) } else { u64::MAX >> 1 }
     };
     let check = |(counter, at): (u8, usize)| {
         let (calls, minute_calls) = (most(&calls_month, &calls, at), most(&calls_minute, &minute_calls, at));

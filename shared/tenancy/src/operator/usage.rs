@@ -3,7 +3,7 @@
 use super::{Operator, text};
 use crate::{
     CollectionName, Period, Plan, Problem, Recounted, Rollup, Status, Stock, Tally, TenantId, Tier,
-    admission::month_key,
+    admission::{Meter, month_rows},
     aws::{read_item, store_problem},
     clock::Clock,
     recount::Recount,
@@ -93,13 +93,8 @@ impl Operator {
         id: &TenantId,
         (plan, month): (&Plan, &str),
     ) -> Result<u64, Problem> {
-        let mut charged = 0_u64;
-        for counter in 0..plan.spread.counters_of(month) {
-            let row = read_item(&self.client, table, month_key(id, month, counter), DOING).await?;
-            let calls = row.and_then(|row| row.get("calls")?.as_n().ok()?.parse().ok()).unwrap_or(0);
-            charged = charged.saturating_add(calls);
-        }
-        Ok(charged)
+        let rows = month_rows((&self.client, table), id, month, plan.spread.counters_of(month)).await?;
+        Ok(rows.iter().fold(0, |charged, row| Meter::read(row).calls.saturating_add(charged)))
     }
 
     /// Counts what a tenant keeps, wherever that is, and corrects its count. It needs the accountant's role.

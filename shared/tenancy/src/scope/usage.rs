@@ -7,10 +7,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::{TenantScope, stock_key};
 use crate::{
     Feature, Period, Problem, Rollup, Tally,
-    admission::{DAY, ITEMS_OF, TOOL, month_key},
+    admission::{DAY, Meter, TOOL, month_rows},
     aws::read_item,
     clock::Moment,
     quota::{Quota, QuotaKind, Reset},
+    recount::Stock,
 };
 
 const DOING: &str = "reading the usage";
@@ -76,9 +77,10 @@ impl Month {
     fn add(&mut self, row: &Row, now: Moment) {
         let month = now.month();
         let more = |total: &mut u64, more: u64| *total = total.saturating_add(more);
-        more(&mut self.calls, number(row, "calls"));
-        if i64::try_from(number(row, "win")).ok() == Some(now.minute()) {
-            more(&mut self.minute_calls, number(row, "win_calls"));
+        let meter = Meter::read(row);
+        more(&mut self.calls, meter.calls);
+        if meter.minute == now.minute() {
+            more(&mut self.minute_calls, meter.minute_calls);
         }
         for name in row.keys() {
             if let Some(action) = name.strip_prefix(TOOL) {
@@ -110,7 +112,7 @@ impl TenantScope {
             self.month(now),
             read_item(&room.store.client, &room.table, stock_key(&room.tenant), DOING),
         );
-        let (month, stock) = (month?, stock?.unwrap_or_default());
+        let (month, stock) = (month?, Stock::of_row(stock?.as_ref()));
         let kinds = QuotaKind::COMMON.into_iter();
         let kinds = kinds.chain(room.plan.collection_items.keys().cloned().map(QuotaKind::ItemsOf));
         let quotas = kinds.map(|kind| (kind.clone(), self.quota_of(kind, (&month, &stock), now))).collect();
@@ -121,14 +123,11 @@ impl TenantScope {
     }
 
     async fn month(&self, now: Moment) -> Result<Month, Problem> {
-        let (room, mut month) = (&self.room, Month::default());
-        let name = now.month();
-        for counter in 0..room.plan.spread.counters_of(&name) {
-            let key = month_key(&room.tenant, &name, counter);
-            if let Some(row) = read_item(&room.store.client, &room.table, key, DOING).await? {
-                month.add(&row, now);
-            }
-        }
+        let (room, name) = (&self.room, now.month());
+        let counters = room.plan.spread.counters_of(&name);
+        let rows = month_rows((&room.store.client, &room.table), &room.tenant, &name, counters).await?;
+        let mut month = Month::default();
+        rows.iter().for_each(|row| month.add(row, now));
         Ok(month)
     }
 
@@ -148,7 +147,7 @@ impl TenantScope {
         Ok(Activity { total: rollup.total(), period, by_action, by_day })
     }
 
-    fn quota_of(&self, kind: QuotaKind, (month, stock): (&Month, &Row), now: Moment) -> Quota {
+    fn quota_of(&self, kind: QuotaKind, (month, stock): (&Month, &Stock), now: Moment) -> Quota {
         let (plan, limits) = (&self.room.plan, self.limits());
         let ends = |at_s| Some(Reset::at(at_s, now));
         let (limit, used, resets) = match &kind {
@@ -157,12 +156,12 @@ impl TenantScope {
                 let ends_s = now.minute().saturating_add(1).saturating_mul(60);
                 (limits.calls_minute, month.minute_calls, ends(ends_s))
             }
-            QuotaKind::StorageBytes => (limits.storage_bytes, number(stock, "byte_count"), None),
-            QuotaKind::Items => (limits.items, number(stock, "item_count"), None),
-            QuotaKind::Members => (limits.members, number(stock, "member_count"), None),
+            QuotaKind::StorageBytes => (limits.storage_bytes, stock.bytes, None),
+            QuotaKind::Items => (limits.items, stock.items, None),
+            QuotaKind::Members => (limits.members, stock.members, None),
             QuotaKind::ItemsOf(collection) => {
                 let limit = plan.collection_items.get(collection).copied().unwrap_or(limits.items);
-                (limit, number(stock, &[ITEMS_OF, collection.as_str()].concat()), None)
+                (limit, stock.collections.get(collection).copied().unwrap_or(0), None)
             }
         };
         Quota { kind, limit, used, resets, contact: self.room.contact.clone() }
