@@ -31,8 +31,8 @@ pub struct Keep<T> {
 
 impl Admission {
     /// Runs the work of this operation and commits it. What only reads runs beside its own charge, and its result is held
-    /// back until it is charged. What may write runs first; then everything that it staged becomes durable with its
-    /// charge, or nothing does. What was done before under the client's key is not run at all, and what was based on
+    /// back until it is charged. What looks at what was used runs before its record. What may write runs first; then everything
+    /// that it staged becomes durable with its charge, or nothing does. What was done before under the client's key is not run at all, and what was based on
     /// something that has changed is run again. What acts outside is charged first and then runs, once.
     ///
     /// # Errors
@@ -62,7 +62,11 @@ impl Admission {
             let room = self.room();
             let (committed, ended) = match effect {
                 Effect::Read => tokio::join!(self.commit(Outcome::Read), work(scope)),
-                Effect::Uncharged => tokio::join!(self.commit(Outcome::Uncharged), work(scope)),
+                // One after the other: whether it found its own record among what it counts would be luck.
+                Effect::Uncharged => {
+                    let ended = work(scope).await;
+                    (self.commit(Outcome::Uncharged).await, ended)
+                }
                 Effect::Write | Effect::Outside => {
                     let ended = work(scope).await;
                     let counted = counted(&ended, keep.outcome);
