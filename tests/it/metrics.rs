@@ -1,6 +1,7 @@
 //! What calls came to: counted from the trail's records by the stream's function, once each.
 
 mod cost;
+mod own_table;
 mod stocks;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -113,10 +114,11 @@ fn typed(value: &AttributeValue) -> Value {
 }
 
 /// A record of the stream that says that this row was added.
-fn added(row: &Row) -> Value {
+fn added(stack: &Stack, row: &Row) -> Value {
     let image: Map<_, _> = row.iter().map(|(name, value)| (name.clone(), typed(value))).collect();
     let keys = json!({ "pk": image["pk"], "sk": image["sk"] });
-    json!({ "eventName": "INSERT",
+    let arn = format!("arn:aws:dynamodb:r:1:table/{}/stream/local", data_table(stack));
+    json!({ "eventName": "INSERT", "eventSourceARN": arn,
         "dynamodb": { "SequenceNumber": row["sk"].as_s().unwrap(), "Keys": keys, "NewImage": image } })
 }
 
@@ -126,7 +128,7 @@ async fn a_batch_that_comes_again_in_whatever_parts_and_order_counts_nothing() {
     let own = Own::make(stack, "metrics-again", Tier::Professional).await;
     one_of_each(stack, &own).await;
     followed(stack).await;
-    let records: Vec<_> = rows(stack, &own).await.iter().map(added).collect();
+    let records: Vec<_> = rows(stack, &own).await.iter().map(|row| added(stack, row)).collect();
     assert_eq!(records.len(), 6);
     let reversed = records.iter().rev().cloned().collect();
     for batch in [records.clone(), records[..2].to_vec(), records[3..].to_vec(), reversed] {

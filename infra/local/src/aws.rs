@@ -8,6 +8,7 @@ pub mod front;
 pub mod iam;
 pub mod kms;
 mod ledger;
+mod mappings;
 pub mod need;
 pub mod reply;
 pub mod secrets;
@@ -18,4 +19,5 @@ mod wire;
 
 pub use front::{Aws, Invoke, Invoked};
 pub use ledger::{Fault, FaultKind};
+pub(crate) use mappings::Mappings;
 pub use sessions::{Credentials, Sessions};

@@ -113,8 +113,7 @@ impl Local {
         let running = start_lambda(&options, &stack, &sessions, &aws).await?;
         // Nothing invokes before this, since no function runs yet.
         let running = Arc::clone(lambda.get_or_init(|| Arc::new(running)));
-        let mappings = stack.mappings.clone();
-        let records = aws.take_records();
+        let (mappings, records) = (aws.mappings(), aws.take_records());
         let stream = records.map(|records| Stream::start(records, mappings, Arc::clone(&running)));
         let operator = open_operator("OperatorRole", &stack, &sessions, &aws).await?;
         let mover = open_operator("MoverRole", &stack, &sessions, &aws).await?;
@@ -167,6 +166,14 @@ impl Local {
         if let Some(stream) = &self.stream {
             stream.delivered(self.aws.records()).await;
         }
+    }
+
+    /// The functions that follow the stream of a table.
+    #[must_use]
+    pub fn followers_of(&self, table: &str) -> Vec<String> {
+        let of = format!("/{table}/stream/");
+        let all = self.aws.mappings().all().into_iter();
+        all.filter(|mapping| mapping.stream_arn.contains(&of)).map(|mapping| mapping.function).collect()
     }
 
     /// Credentials of a role of the template, by the role's name or the end of it, as a function would have them.

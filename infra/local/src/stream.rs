@@ -9,7 +9,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{lambda::Lambda, template::Mapping};
+use crate::{aws::Mappings, lambda::Lambda, template::Mapping};
 
 /// How often a batch is tried before its first record is given up.
 const ATTEMPTS_MAX: u32 = 8;
@@ -24,18 +24,22 @@ pub(crate) struct Stream {
 impl Stream {
     pub(crate) fn start(
         mut records: mpsc::UnboundedReceiver<Value>,
-        mappings: Vec<Mapping>,
+        mappings: Arc<Mappings>,
         lambda: Arc<Lambda>,
     ) -> Self {
         let (said, done) = watch::channel(0_u64);
-        let most = mappings.iter().map(|mapping| mapping.batch_records_max).min().unwrap_or(1);
-        let most = usize::try_from(most).unwrap_or(1).max(1);
         #[expect(clippy::disallowed_methods, reason = "the laptop is never frozen, and `stop` ends this")]
         let task = tokio::spawn(async move {
             let mut batch = Vec::new();
-            while records.recv_many(&mut batch, most).await > 0 {
+            loop {
+                let most = mappings.all().iter().map(|mapping| mapping.batch_records_max).min().unwrap_or(1);
+                let most = usize::try_from(most).unwrap_or(1).max(1);
+                if records.recv_many(&mut batch, most).await == 0 {
+                    break;
+                }
                 let count = u64::try_from(batch.len()).unwrap_or_default();
-                for mapping in &mappings {
+                // Those that there are by now: one is made right after its stream.
+                for mapping in &mappings.all() {
                     let theirs = batch.iter().filter(|record| mapping.takes(record)).cloned().collect();
                     deliver(&lambda, mapping, theirs).await;
                 }

@@ -1,4 +1,4 @@
-//! What follows a write and is no part of it: the stream of the data table, change by change.
+//! What follows a write and is no part of it: the streams of the table of all and of tenants' own, change by change.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -100,7 +100,7 @@ impl Meter {
         let mut changes = Vec::with_capacity(event.records.len());
         let mut unread = None;
         for record in &event.records {
-            match Change::read(record) {
+            match Change::read(record, &self.heads.table) {
                 Ok(change) => changes.extend(change),
                 Err(sequence) => {
                     tracing::error!(sequence, "a change can't be read");

@@ -19,6 +19,7 @@ use crate::{
 mod audit;
 mod denials;
 mod domains;
+mod followers;
 mod keys;
 mod mover;
 mod own_key;
@@ -27,6 +28,8 @@ mod partitions;
 mod plan;
 mod spread;
 mod usage;
+
+use followers::Followers;
 
 pub use crate::registry::ROUTE_TTL_S;
 pub use denials::DenialRecord;
@@ -59,6 +62,7 @@ pub struct Operator {
     sealing_secret: String,
     /// ARN of the KMS key of all.
     tenants_key: String,
+    followers: Followers,
 }
 
 /// A tenant to be.
@@ -132,6 +136,7 @@ impl Operator {
             keys: setting("KEYS_TABLE")?,
             sealing_secret: setting("SEALING_SECRET")?,
             tenants_key: setting("TENANTS_KEY")?,
+            followers: Followers::new(config, sdk)?,
         })
     }
 

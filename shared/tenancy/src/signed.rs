@@ -8,7 +8,7 @@ use aws_sigv4::{
 };
 use aws_smithy_runtime_api::client::identity::Identity;
 use bytes::Bytes;
-use http::Request;
+use http::{Method, Request};
 use http_body_util::Full;
 use url::Url;
 
@@ -49,6 +49,17 @@ impl Signer {
         headers: &[(&'static str, &'static str)],
         body: Bytes,
     ) -> Result<Request<Full<Bytes>>, Problem> {
+        self.request(service, (Method::POST, url), headers, body).await
+    }
+
+    /// The same of any method.
+    pub(crate) async fn request(
+        &self,
+        service: &str,
+        (method, url): (Method, &Url),
+        headers: &[(&'static str, &'static str)],
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, Problem> {
         let credentials = self
             .credentials
             .provide_credentials()
@@ -66,15 +77,16 @@ impl Signer {
             .build()
             .map_err(|err| Problem::internal("signing", err))?
             .into();
-        let mut request = Request::post(url.as_str());
+        let mut request = Request::builder().method(&method).uri(url.as_str());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let mut request =
             request.body(Full::new(body.clone())).map_err(|err| Problem::internal("signing", err))?;
         let signed = headers.iter().copied();
-        let signable = SignableRequest::new("POST", url.as_str(), signed, SignableBody::Bytes(&body))
-            .map_err(|err| Problem::internal("signing", err))?;
+        let signable =
+            SignableRequest::new(method.as_str(), url.as_str(), signed, SignableBody::Bytes(&body))
+                .map_err(|err| Problem::internal("signing", err))?;
         let (instructions, _signature) =
             sign(signable, &params).map_err(|err| Problem::internal("signing", err))?.into_parts();
         instructions.apply_to_request_http1x(&mut request);

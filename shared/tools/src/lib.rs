@@ -79,7 +79,7 @@ impl From<ToolError> for Refusal {
                 "limit": quota.limit,
                 "used": quota.used,
                 "resets_at": quota.resets.map(|reset| reset.rfc3339()),
-                "contact": quota.contact,
+                "contact": quota.contact.as_deref(),
             })),
             _ => None,
         };

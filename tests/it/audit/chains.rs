@@ -19,13 +19,18 @@ pub(crate) fn thief(stack: &Stack) -> Client {
 }
 
 pub(crate) async fn rows(stack: &Stack, own: &Own) -> Vec<Row> {
+    rows_in(stack, own, data_table(stack)).await
+}
+
+/// The records of today in this table.
+pub(crate) async fn rows_in(stack: &Stack, own: &Own, table: &str) -> Vec<Row> {
     let partition = format!("TENANT#{}#AUDIT#{}", own.id, Clock::System.now().day());
-    let query = thief(stack).query().table_name(data_table(stack)).key_condition_expression("pk = :pk");
+    let query = thief(stack).query().table_name(table).key_condition_expression("pk = :pk");
     let reply = query.expression_attribute_values(":pk", text(&partition)).consistent_read(true).send().await;
     reply.unwrap().items.unwrap_or_default()
 }
 
-pub(super) async fn verify(stack: &'static Stack, own: &Own) -> Result<Verified, Break> {
+pub(crate) async fn verify(stack: &'static Stack, own: &Own) -> Result<Verified, Break> {
     let id = own.id.clone();
     let ask = async move { stack.local.auditor.verify_audit(&id, Clock::System.now()).await };
     on_stack(stack, ask).await.unwrap()

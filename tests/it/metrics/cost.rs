@@ -31,7 +31,7 @@ async fn a_batch_is_three_calls_of_the_store_however_many_records_and_tenants_it
         stack.local.followed().await;
         stack.local.followed().await;
         forget(stack, &own).await;
-        records.extend(rows(stack, &own).await.iter().map(added));
+        records.extend(rows(stack, &own).await.iter().map(|row| added(stack, row)));
     }
     stack.local.followed().await;
     assert_eq!(records.len(), 12);

@@ -113,11 +113,29 @@ impl Dynamo {
                 unknown.insert(Arc::new(shape));
             }
         }
-        let (feed, records) = Feed::new(tables);
+        let (feed, records) = Feed::new();
+        let with_stream = tables.iter().filter(|table| table.create.get("StreamSpecification").is_some());
+        for table in with_stream {
+            feed.open((&table.name, &table.arn), table.create.get("KeySchema").unwrap_or(&Value::Null));
+        }
         let tables = Arc::new(RwLock::new(shapes));
         let (feed, records) = (Arc::new(feed), Mutex::new(Some(records)));
         let (units, guards) = (Units::default(), Guards::default());
         Ok(Self { database, tables, arn_prefix, units, guards, feed, records })
+    }
+
+    /// Opens these streams again, of tables that were kept. A stream that nobody followed is closed after a new start.
+    pub(super) fn open_streams(&self, arns: &[String]) {
+        for table in arns.iter().filter_map(|arn| feed::table_of(arn)) {
+            self.open_stream(table);
+        }
+    }
+
+    fn open_stream(&self, table: &str) {
+        let described = dispatch(&self.database, "DescribeTable", json!({ "TableName": table }));
+        if let (Some(schema), Ok(shape)) = (described.body.pointer("/Table/KeySchema"), self.table(table)) {
+            self.feed.open((table, &shape.arn), schema);
+        }
     }
 
     fn shapes(&self) -> RwLockReadGuard<'_, Tables> {
@@ -143,6 +161,8 @@ impl Dynamo {
         let (database, tables, feed) =
             (self.database.clone(), Arc::clone(&self.tables), Arc::clone(&self.feed));
         let (operation, arn_prefix) = (operation.to_owned(), self.arn_prefix.clone());
+        let asks_stream = body.get("StreamSpecification").is_some();
+        let table = body.get("TableName").and_then(Value::as_str).unwrap_or_default().to_owned();
         // SQLite blocks its thread; the door's other calls go on.
         #[expect(clippy::disallowed_methods, reason = "the laptop is never frozen, and this is awaited")]
         let served = tokio::task::spawn_blocking(move || match operation.as_str() {
@@ -154,6 +174,12 @@ impl Dynamo {
         })
         .await;
         let mut reply = served.unwrap_or_else(|_panic| Reply::fault("InternalServerError"));
+        match called {
+            "CreateTable" if asks_stream && reply.status == 200 => self.open_stream(&table),
+            "DeleteTable" if reply.status == 200 => self.feed.close(&table),
+            "DescribeTable" => self.feed.describe(&table, &mut reply.body),
+            _ => {}
+        }
         self.units.count(called, unasked, &mut reply.body);
         reply
     }
@@ -168,7 +194,12 @@ impl Dynamo {
             }
             "DeleteTable" => self.guards.refusal(name),
             _ if guards::OPERATIONS.contains(&operation) => Some(match self.table(name) {
-                Ok(_) => self.guards.answer(operation, name, body),
+                Ok(_) => {
+                    if body.get("StreamSpecification").is_some() {
+                        self.open_stream(name);
+                    }
+                    self.guards.answer(operation, name, body)
+                }
                 Err(_) => Reply::refused("ResourceNotFoundException", "there is no such table"),
             }),
             _ => None,

@@ -22,7 +22,7 @@ use super::{
     iam::Policies,
     kms::Kms,
     ledger::{Fault, FaultKind, Ledger},
-    need::Need,
+    mappings::Mappings,
     reply::Reply,
     secrets::Secrets,
     sessions::{Session, Sessions},
@@ -33,6 +33,7 @@ use super::{
 use crate::template::Stack;
 
 mod allow;
+mod lambda;
 
 /// Bytes of a request: more than any of the services takes.
 const BODY_BYTES_MAX: usize = 20 * 1024 * 1024;
@@ -67,6 +68,7 @@ struct Door {
     secrets: Secrets,
     events: Events,
     functions: BTreeMap<String, String>,
+    mappings: Arc<Mappings>,
     /// ARNs of the roles of functions that follow a stream.
     followers: BTreeSet<String>,
     invoke: Invoke,
@@ -100,11 +102,14 @@ impl Aws {
     ) -> Result<Self, String> {
         let port = listener.local_addr().map_err(|err| err.to_string())?.port();
         let Stack { account, region, .. } = stack;
+        let dynamo = Dynamo::open(&stack.tables, data)?;
+        let mappings = Mappings::open(stack, data)?;
+        dynamo.open_streams(&mappings.streams());
         let door = Arc::new(Door {
             region: region.clone(),
             sessions,
             roles: roles(stack)?,
-            dynamo: Dynamo::open(&stack.tables, data)?,
+            dynamo,
             kms: Kms::open(&stack.keys, account, region, data).await?,
             secrets: Secrets::open(&stack.secrets, account, region, data).await?,
             events: Events::new(account, region),
@@ -113,6 +118,7 @@ impl Aws {
                 .iter()
                 .map(|function| (function.name.clone(), function.arn.clone()))
                 .collect(),
+            mappings: Arc::new(mappings),
             followers: stack.followers(),
             invoke,
             ledger: Ledger::default(),
@@ -151,6 +157,11 @@ impl Aws {
     #[must_use]
     pub fn units(&self) -> BTreeMap<String, f64> {
         self.door.dynamo.units()
+    }
+
+    /// Who follows which stream.
+    pub(crate) fn mappings(&self) -> Arc<Mappings> {
+        Arc::clone(&self.door.mappings)
     }
 
     /// What comes out of the tables' streams; nothing the second time.
@@ -319,6 +330,7 @@ impl Door {
                     response(status, "text/xml", xml)
                 }
             }),
+            "lambda" if Mappings::takes(head) => Outcome::Json(self.map(head, session, &body)),
             "lambda" => self.lambda(head, session, body).await,
             service @ ("dynamodb" | "kms" | "secretsmanager" | "events") => {
                 Outcome::Json(self.json_service(service, operation, session, &body).await)
@@ -345,53 +357,6 @@ impl Door {
             "kms" => self.kms.serve(operation, body).await,
             "events" => self.events.serve(operation, &body),
             _ => self.secrets.serve(operation, body).await,
-        }
-    }
-
-    async fn lambda(&self, head: &Parts, session: &Session, body: Bytes) -> Outcome {
-        let named = head
-            .uri
-            .path()
-            .strip_prefix("/2015-03-31/functions/")
-            .and_then(|rest| rest.strip_suffix("/invocations"))
-            .and_then(|name| percent_encoding::percent_decode_str(name).decode_utf8().ok());
-        let arn = named.and_then(|name| {
-            let same = |(short, arn): &(&String, &String)| **short == *name || **arn == *name;
-            self.functions.iter().find(same).map(|(_, arn)| arn.clone())
-        });
-        let Some(arn) = arn.filter(|_| head.method == http::Method::POST) else {
-            return Outcome::Json(Reply::refused("ResourceNotFoundException", "there is no such function"));
-        };
-        let kind = head
-            .headers
-            .get("x-amz-invocation-type")
-            .map_or(&b"RequestResponse"[..], http::HeaderValue::as_bytes);
-        if kind != b"RequestResponse" || head.uri.query().is_some() {
-            return Outcome::Json(Reply::refused(
-                "InvalidParameterValueException",
-                "there is RequestResponse only",
-            ));
-        }
-        let need = Need {
-            action: "lambda:InvokeFunction".to_owned(),
-            resource: arn.clone(),
-            context: Default::default(),
-        };
-        if let Err(message) = self.allow(session, Ok(vec![need])) {
-            return Outcome::Json(Reply::refused("AccessDeniedException", &message));
-        }
-        match (self.invoke)(arn, body).await {
-            Ok(Invoked { payload, function_error }) => {
-                let mut reply = response(200, "application/json", payload);
-                if let Some(value) = function_error.and_then(|kind| kind.parse().ok()) {
-                    reply.headers_mut().insert("x-amz-function-error", value);
-                }
-                Outcome::Other(reply)
-            }
-            Err(err) => {
-                tracing::error!(error = err, "an invocation failed");
-                Outcome::Json(Reply::fault("ServiceException"))
-            }
         }
     }
 }

@@ -4,15 +4,16 @@ use bytes::Bytes;
 use http::{Response, StatusCode, request::Parts};
 use http_body_util::Full;
 
-use super::reply::Reply;
+use super::{Mappings, reply::Reply};
 
-/// The operation: of the target header, of the form, or Lambda's one.
+/// The operation: of the target header, of the form, or of Lambda's path.
 pub(super) fn operation(head: &Parts, service: &str, body: &[u8]) -> String {
     let prefix = match service {
         "dynamodb" => "DynamoDB_20120810.",
         "kms" => "TrentService.",
         "secretsmanager" => "secretsmanager.",
         "events" => "AWSEvents.",
+        "lambda" if Mappings::takes(head) => return Mappings::operation(head).to_owned(),
         "lambda" => return "Invoke".to_owned(),
         _ => {
             let action = url::form_urlencoded::parse(body).find(|(name, _)| name == "Action");

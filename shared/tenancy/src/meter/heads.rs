@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::{
 
 use super::{Alarm, Change, rollups::read_rows};
 use crate::{
-    Head, Moment, Placement, Plan, Problem, TenantId,
+    Head, Moment, Plan, Problem, TenantId,
     audit::Linked,
     canonical::Item,
     key::Family,
@@ -102,7 +102,7 @@ impl Heads {
                 },
                 (Some(_), Some(_)) => alarm("altered"),
                 (Some(_), None) if change.expired => {}
-                (Some(_), None) if self.is_elsewhere(&change.tenant).await? => {}
+                (Some(_), None) if self.is_remains(change).await? => {}
                 (Some(_), None) => alarm("removed"),
                 (None, None) => {}
             }
@@ -110,10 +110,10 @@ impl Heads {
         Ok((alarms, chains))
     }
 
-    /// Whether the tenant has a table of its own: then what is removed here are the remains of its move.
-    async fn is_elsewhere(&self, tenant: &TenantId) -> Result<bool, Problem> {
-        let plan = Plan::fetch(&self.client, &self.table, tenant).await?;
-        Ok(plan.placement == Placement::Dedicated)
+    /// Whether the tenant's data is in its other table: then what is removed here are the remains of its move.
+    async fn is_remains(&self, change: &Change) -> Result<bool, Problem> {
+        let plan = Plan::fetch(&self.client, &self.table, &change.tenant).await?;
+        Ok(plan.placement != change.side)
     }
 }
 
@@ -209,11 +209,13 @@ impl Alarm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Placement;
 
     fn change() -> Change {
         Change {
             sequence: "1".to_owned(),
             tenant: TenantId::spell([7; 16]),
+            side: Placement::Pooled,
             family: "AUDIT#2026-11-23".to_owned(),
             sort_key: "s".to_owned(),
             before: None,

@@ -62,6 +62,7 @@ mod tests {
             before: before.map(|plan| plan.item(&tenant, 0)),
             after: after.map(|plan| plan.item(&tenant, 0)),
             tenant,
+            side: Placement::Pooled,
             expired: false,
         };
         let other = Change { family: "ITEM#notes".to_owned(), ..change.clone() };

@@ -74,6 +74,9 @@ impl Operator {
             return Err(Problem::Invalid { detail });
         }
         let way = self.way(id, to, collections).await?;
+        if to == Placement::Dedicated {
+            self.make_table(&way.to).await?;
+        }
         let mut sum = None;
         if plan.placement != to {
             (plan, sum) = self.copy_and_decide(plan, to, &way).await?;
@@ -95,9 +98,6 @@ impl Operator {
         to: Placement,
         way: &Way<'_>,
     ) -> Result<(Plan, Option<Sum>), Problem> {
-        if to == Placement::Dedicated {
-            self.make_table(&way.to).await?;
-        }
         if plan.moving.is_none() {
             plan = self.change_plan(way.id, |plan| Plan { moving: Some(Moving::Copying), ..plan }).await?;
         }

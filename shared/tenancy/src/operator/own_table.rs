@@ -28,7 +28,10 @@ impl Operator {
             return Err(Problem::Conflict { detail: "the tenant's data is in this table".to_owned() });
         }
         let name = Placement::Dedicated.table(&self.data.as_str().into(), id);
-        if self.has_table(&name).await? {
+        if let Some(table) = self.described(&name).await? {
+            if let Some(stream) = table.latest_stream_arn() {
+                self.followers.leave(stream).await?;
+            }
             let open = self.client.update_table().table_name(&*name).deletion_protection_enabled(false);
             open.send().await.map_err(|err| store_problem(MOVING, err))?;
             let reply = self.client.delete_table().table_name(&*name).send().await;
@@ -37,21 +40,37 @@ impl Operator {
         Ok(())
     }
 
-    /// Makes a table like that of all, and waits until it is there.
+    /// Makes a table like that of all, and waits until it is there, guarded and followed as that of all is.
     pub(super) async fn make_table(&self, name: &str) -> Result<(), Problem> {
+        let pooled = self.described(&self.data).await?;
+        let pooled = pooled.ok_or_else(|| Problem::internal(MOVING, "there is no table of all"))?;
         if !self.has_table(name).await? {
-            let pooled = self.described(&self.data).await?;
-            let pooled = pooled.ok_or_else(|| Problem::internal(MOVING, "there is no table of all"))?;
             self.create_like(name, &pooled).await?;
         }
         for _ in 0..TABLE_ATTEMPTS_MAX {
             let described = self.described(name).await?;
-            if described.is_some_and(|table| table.table_status == Some(TableStatus::Active)) {
-                return self.guard_table(name).await;
+            let active = described.filter(|table| table.table_status == Some(TableStatus::Active));
+            match active.as_ref().map(TableDescription::latest_stream_arn) {
+                Some(Some(stream)) => {
+                    self.guard_table(name).await?;
+                    let pattern = pooled.latest_stream_arn();
+                    let pattern = pattern.ok_or_else(|| Problem::internal(MOVING, "it has no stream"))?;
+                    return self.followers.follow(pattern, stream).await;
+                }
+                // It was made before tables of tenants had streams.
+                Some(None) => self.open_stream(name, &pooled).await?,
+                None => {}
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         Err(Problem::Unavailable { doing: MOVING, source: None })
+    }
+
+    async fn open_stream(&self, name: &str, pooled: &TableDescription) -> Result<(), Problem> {
+        let update = self.client.update_table().table_name(name);
+        let update = update.set_stream_specification(pooled.stream_specification.clone());
+        update.send().await.map_err(|err| store_problem(MOVING, err))?;
+        Ok(())
     }
 
     /// Sees to it that the table is backed up and forgets what has expired, as that of all does.
@@ -117,6 +136,7 @@ impl Operator {
             .set_key_schema(pooled.key_schema.clone())
             .billing_mode(BillingMode::PayPerRequest)
             .deletion_protection_enabled(true)
+            .set_stream_specification(pooled.stream_specification.clone())
             .set_global_secondary_indexes(Some(indexes).filter(|indexes| !indexes.is_empty()))
             .send()
             .await;

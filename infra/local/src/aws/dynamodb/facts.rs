@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     super::iam::Context,
     Dynamo, Malformed, Need, expression,
+    feed::specification,
     members::{Object, array, known, member, names, object, only, scalar, text, text_if_any, wrong},
 };
 
@@ -47,6 +48,8 @@ const CREATE: &[&str] = &[
     "StreamSpecification",
 ];
 
+const UPDATE_TABLE: &[&str] = &["TableName", "DeletionProtectionEnabled", "StreamSpecification"];
+
 /// Members whose attributes count as touched.
 const EXPRESSIONS: [&str; 5] = [
     "ConditionExpression",
@@ -68,13 +71,11 @@ pub(super) fn needs(dynamo: &Dynamo, operation: &str, body: &Value) -> Result<Ve
         "Scan" => one(page(dynamo, operation, known(body, &[PAGE, SCAN])?)),
         "TransactGetItems" | "TransactWriteItems" => transaction(dynamo, operation, body),
         "BatchGetItem" | "BatchWriteItem" => batch(dynamo, operation, body),
-        "CreateTable" => one(table(dynamo, operation, known(body, &[CREATE])?)),
+        "CreateTable" => one(table(dynamo, operation, streamed(known(body, &[CREATE])?)?)),
         "DescribeTable" | "DeleteTable" | "DescribeTimeToLive" => {
             one(table(dynamo, operation, known(body, &[&["TableName"]])?))
         }
-        "UpdateTable" => {
-            one(table(dynamo, operation, known(body, &[&["TableName", "DeletionProtectionEnabled"]])?))
-        }
+        "UpdateTable" => one(table(dynamo, operation, streamed(known(body, &[UPDATE_TABLE])?)?)),
         "UpdateTimeToLive" => {
             one(table(dynamo, operation, known(body, &[&["TableName", "TimeToLiveSpecification"]])?))
         }
@@ -82,6 +83,14 @@ pub(super) fn needs(dynamo: &Dynamo, operation: &str, body: &Value) -> Result<Ve
             one(table(dynamo, operation, known(body, &[&["TableName", "PointInTimeRecoverySpecification"]])?))
         }
         _ => Err(Malformed(format!("{operation} is not an operation of this store"))),
+    }
+}
+
+/// A table's stream is of the one kind that there is here, if it asks for one.
+fn streamed(members: &Object) -> Result<&Object, Malformed> {
+    match members.get("StreamSpecification") {
+        Some(asked) if *asked != specification() => Err(wrong("a stream has NEW_AND_OLD_IMAGES")),
+        _ => Ok(members),
     }
 }
 

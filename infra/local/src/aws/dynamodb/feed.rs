@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex, PoisonError,
+        Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -17,7 +17,8 @@ use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
 use super::{super::reply::Reply, dispatch};
-use crate::template::Table;
+/// What the ARN of a table's stream ends in.
+const STREAM: &str = "/stream/local";
 
 /// A record of a stream, in the form in which Lambda gives it to a function.
 pub(crate) type Record = Value;
@@ -25,13 +26,15 @@ pub(crate) type Record = Value;
 /// All streams.
 #[derive(Debug)]
 pub(super) struct Feed {
-    /// By table: what its records say where they are from, and the attributes of its key.
-    streams: BTreeMap<String, (String, Vec<String>)>,
+    streams: RwLock<Streams>,
     /// Held while items are read, written and read again, so that records are in the order of their changes.
     turn: Mutex<()>,
     records: mpsc::UnboundedSender<Record>,
     taken: AtomicU64,
 }
+
+/// By table: what its records say where they are from, and the attributes of its key.
+type Streams = BTreeMap<String, (String, Vec<String>)>;
 
 /// An item that a call names.
 struct Named {
@@ -40,17 +43,42 @@ struct Named {
 }
 
 impl Feed {
-    /// The streams of these tables, and where their records come out.
-    pub(super) fn new(tables: &[Table]) -> (Self, mpsc::UnboundedReceiver<Record>) {
+    /// No streams, and where their records come out.
+    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Record>) {
         let (records, out) = mpsc::unbounded_channel();
-        let with_stream = tables.iter().filter(|table| table.create.get("StreamSpecification").is_some());
-        let streams = with_stream.map(|table| {
-            let keys = table.create.get("KeySchema").and_then(Value::as_array).into_iter().flatten();
-            let names = keys.filter_map(|key| key.get("AttributeName")?.as_str().map(str::to_owned));
-            (table.name.clone(), (format!("{}/stream/local", table.arn), names.collect()))
-        });
-        let streams = streams.collect();
+        let streams = RwLock::default();
         (Self { streams, turn: Mutex::default(), records, taken: AtomicU64::new(0) }, out)
+    }
+
+    /// Opens the stream of a table with this key schema.
+    pub(super) fn open(&self, (table, arn): (&str, &str), schema: &Value) {
+        let keys = schema.as_array().into_iter().flatten();
+        let names = keys.filter_map(|key| key.get("AttributeName")?.as_str().map(str::to_owned));
+        let stream = (format!("{arn}{STREAM}"), names.collect());
+        self.streams_mut().insert(table.to_owned(), stream);
+    }
+
+    /// Ends the stream of a table that is gone.
+    pub(super) fn close(&self, table: &str) {
+        self.streams_mut().remove(table);
+    }
+
+    /// Says of a table's description which stream it has.
+    pub(super) fn describe(&self, table: &str, described: &mut Value) {
+        if let Some((arn, _)) = self.streams().get(table)
+            && let Some(members) = described.get_mut("Table").and_then(Value::as_object_mut)
+        {
+            members.insert("LatestStreamArn".to_owned(), json!(arn));
+            members.insert("StreamSpecification".to_owned(), specification());
+        }
+    }
+
+    fn streams(&self) -> RwLockReadGuard<'_, Streams> {
+        self.streams.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn streams_mut(&self) -> RwLockWriteGuard<'_, Streams> {
+        self.streams.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records since the start.
@@ -77,7 +105,7 @@ impl Feed {
     }
 
     fn give(&self, named: &Named, before: Option<Value>, after: Option<Value>) {
-        let Some((arn, _)) = self.streams.get(&named.table) else { return };
+        let Some(arn) = self.streams().get(&named.table).map(|(arn, _)| arn.clone()) else { return };
         let number = self.taken.fetch_add(1, Ordering::AcqRel);
         let name = match (&before, &after) {
             (None, _) => "INSERT",
@@ -139,10 +167,21 @@ impl Feed {
     }
 
     fn of(&self, table: &str, item: &Value) -> Option<Named> {
-        let (_, names) = self.streams.get(table)?;
+        let streams = self.streams();
+        let (_, names) = streams.get(table)?;
         let key = names.iter().map(|name| Some((name.clone(), item.get(name)?.clone())));
         Some(Named { table: table.to_owned(), key: Value::Object(key.collect::<Option<_>>()?) })
     }
+}
+
+/// The one kind of stream that there is here.
+pub(super) fn specification() -> Value {
+    json!({ "StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES" })
+}
+
+/// The table of a stream's ARN.
+pub(super) fn table_of(stream_arn: &str) -> Option<&str> {
+    stream_arn.strip_suffix(STREAM)?.rsplit_once('/').map(|(_, table)| table)
 }
 
 impl Named {

@@ -6,6 +6,7 @@ use crate::aws::{
     need::{Malformed, Need},
     sessions::Session,
 };
+use crate::template::Mapping;
 
 impl Door {
     /// Every need must be allowed by the role, by the session policy if there is one, and by a KMS key's own policy.
@@ -38,6 +39,16 @@ impl Door {
             }
         }
         Ok(())
+    }
+
+    /// Whether the role of a mapping's function may read its stream.
+    pub(super) fn may_follow(&self, mapping: &Mapping) -> bool {
+        let Some((role, needs)) = self.mappings.follow(mapping) else { return false };
+        let Some(role) = self.roles.get(&role) else { return false };
+        needs.iter().all(|Need { action, resource, context }| {
+            let query = Query { action, resource, principal: None, context };
+            role.policies.decide(&query) == Decision::Allow
+        })
     }
 
     pub(super) fn deny(&self, session: &Session, action: &str, resource: &str) {

@@ -34,7 +34,9 @@ async fn what_is_put_is_read_and_queried_and_scanned() {
     assert_eq!(ok(&dynamo, "Query", query).await["Count"], 1);
     assert_eq!(ok(&dynamo, "Scan", json!({ "TableName": "data" })).await["Count"], 1);
     let described = ok(&dynamo, "DescribeTable", json!({ "TableName": "data" })).await;
-    assert_eq!(described["Table"]["StreamSpecification"], Value::Null);
+    assert_eq!(described["Table"]["LatestStreamArn"], format!("{TABLE}/stream/local"));
+    let unkept = json!({ "TableName": "data", "StreamSpecification": { "StreamEnabled": false } });
+    assert!(dynamo.needs("UpdateTable", &unkept).is_err(), "a stream is not ended here");
     let (kind, _) = refused(&dynamo, "ListTables", json!({})).await;
     assert_eq!(kind, "UnknownOperationException");
 }
