@@ -1,6 +1,9 @@
 //! Data keys over time: the next one of a tenant, and all of them wrapped anew, without anybody seeing a secret.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::AtomicI64},
+};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_kms::primitives::Blob;
@@ -14,7 +17,9 @@ use insula_tenancy::{Clock, Moment, Problem, Tier, operator::Rewrapped};
 use serde_json::{Value, json};
 
 use crate::{
-    ask::{Own, credentials, kms, on_stack, operate, store, text, verdict},
+    ask::{Own, credentials, data_table, kms, on_stack, operate, store, text, verdict},
+    audit::chains::thief,
+    faults::{Ask, Guest, House},
     harness::{Stack, json_of, options, stack, start, tool_call},
     hook::Hook,
     seals::{key_row_key, key_rows, keys_table, read_row, seal_of},
@@ -221,4 +226,35 @@ async fn the_platforms_key_is_renewed_while_it_serves() {
         let (a, b, c, d) = tokio::join!(next(), next(), next(), next());
         assert!([a, b, c, d].iter().all(Option::is_some), "every instance opens what any has sealed");
     }
+}
+
+/// After a renewal the names of idempotency records are made by another key, and not by all instances from the same moment on.
+#[tokio::test]
+async fn under_one_key_a_call_is_done_once_by_instances_that_call_its_record_differently() {
+    let house = House::open().await;
+    let guest = Guest::make(&house, "keys-names", Tier::Professional).await;
+    operate(house.stack, |operator| operator.renew_sealing_key()).await.unwrap();
+    let later = Arc::new(AtomicI64::new(Clock::System.now().plus_s(17 * 60).micros()));
+    let houses = [House::before(house.stack).await, House::before_at(house.stack, Clock::Fixed(later)).await];
+    let make = |key: &str| {
+        Ask::tool("notes_create", json!({ "title": "t", "text": "t" })).keyed(&format!("renewed-{key}"))
+    };
+    for (key, first, again) in [("a", 0, 1), ("b", 1, 0)] {
+        let said = guest.ask(&houses[first], &make(key)).await;
+        assert!(said.is_done(), "{said:?}");
+        assert_eq!(guest.ask(&houses[again], &make(key)).await, said);
+    }
+    for n in 0..8 {
+        let ask = make(&n.to_string());
+        let (one, other) = tokio::join!(guest.ask(&houses[0], &ask), guest.ask(&houses[1], &ask));
+        assert!(one.is_done() && one == other, "{one:?} {other:?}");
+    }
+    let mut rows = Vec::new();
+    for shard in 0..16 {
+        let query = thief(house.stack).query().table_name(data_table(house.stack));
+        let query = query.key_condition_expression("pk = :pk");
+        let pk = text(&format!("TENANT#{}#IDEM#{shard:x}", guest.own.id));
+        rows.extend(query.expression_attribute_values(":pk", pk).send().await.unwrap().items.unwrap());
+    }
+    assert_eq!((rows.len(), guest.own.notes(house.stack).await), (10, 10));
 }

@@ -75,10 +75,10 @@ pub(crate) async fn claim(scope: TenantScope, ask: Ask) -> Result<Answer, Proble
 /// is noted of it.
 pub(crate) async fn verify(admission: Admission, ask: Ask) -> Result<Answer, Problem> {
     let domain = domain(&ask)?;
-    let (scope, look) = admission.chunk(0)?;
+    let (scope, look) = admission.chunk(0);
     let work = async |scope: TenantScope| text(&scope.check_domain(&domain).await?);
     let checked: Checked = read(&look.settle(scope, Effect::Outside, work, KEPT).await?)?;
-    let (scope, note) = admission.chunk(1)?;
+    let (scope, note) = admission.chunk(1);
     let work = async |scope: TenantScope| {
         text(&Answer::ok(&DomainView::from(scope.note_checked(&domain, &checked).await?))?)
     };
@@ -88,10 +88,10 @@ pub(crate) async fn verify(admission: Admission, ask: Ask) -> Result<Answer, Pro
 /// Two parts as well, in this order: what is claimed no more is never served.
 pub(crate) async fn release(admission: Admission, ask: Ask) -> Result<Answer, Problem> {
     let domain = domain(&ask)?;
-    let (scope, end) = admission.chunk(0)?;
+    let (scope, end) = admission.chunk(0);
     let work = async |scope: TenantScope| scope.release_domain(&domain).await.map(|()| String::new());
     end.settle(scope, Effect::Outside, work, KEPT).await?;
-    let (scope, note) = admission.chunk(1)?;
+    let (scope, note) = admission.chunk(1);
     let work = async |scope: TenantScope| scope.unclaim_domain(&domain).await.map(|()| String::new());
     note.settle(scope, Effect::Write, work, KEPT).await?;
     Ok(Answer::no_content())

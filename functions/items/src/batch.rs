@@ -107,7 +107,7 @@ pub(crate) async fn write(
     let mut parts = Vec::new();
     for (number, chunk) in operations.chunks(WRITES_MAX).enumerate() {
         let from = number.saturating_mul(WRITES_MAX);
-        let (scope, part) = admission.chunk(number)?;
+        let (scope, part) = admission.chunk(number);
         let work = async |scope: TenantScope| {
             let done = stage(&scope, collection, chunk).await?;
             let text =

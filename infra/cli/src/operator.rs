@@ -123,7 +123,7 @@ pub(crate) enum Key {
         #[command(flatten)]
         at: At,
     },
-    /// Makes the platform's sealing key a new one, at most once a day. Nothing is deployed for it.
+    /// Makes the platform's sealing key a new one. Nothing is deployed for it; the next one is to be two days later.
     Renew {
         #[command(flatten)]
         at: At,

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use crate::{
     Problem,
     aws::read_item,
-    crypto::{Purpose, Ring, sha256},
+    crypto::{NAMES_COUNT_S, Purpose, Ring, Shared, sha256},
     key::{Family, IDEMPOTENCY_SHARDS},
     plan::{Moving, Plan},
     recount::Stock,
@@ -32,7 +32,7 @@ use transaction::{Cancelled, Transaction};
 pub(crate) use turn::{Meter, month_rows};
 
 /// How long a client may repeat a call under its key.
-const KEY_TTL_S: i64 = 24 * 3600;
+const KEY_TTL_S: i64 = NAMES_COUNT_S;
 /// How long the same arguments are the same call, where they may be.
 const ARGUMENTS_TTL_S: i64 = 60;
 /// What the counters of a month begin with: those of one tool or action, and those of one day.
@@ -52,13 +52,43 @@ const ATTEMPTS_MAX: u32 = 8;
 pub struct Admission {
     room: Arc<Room>,
     operation: Operation,
-    arguments_hash: String,
-    /// The name of the idempotency record, where there is to be one, and for how long.
-    name: Option<String>,
+    /// What the idempotency record is called, where there is to be one, and for how long. Behind it are the names that it
+    /// may have under another key of the platform.
+    names: Vec<Named>,
     keeps_s: i64,
     ring: Ring,
     /// How often it may still be run again because of what it was based on.
     runs_left: u32,
+}
+
+/// A name of an idempotency record, and what it says of the arguments of its call, by one key of the platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Named {
+    name: String,
+    arguments: String,
+}
+
+impl Named {
+    /// `None` for an operation without such a record, or where a key can't be derived.
+    fn by(key: Shared<'_>, room: &Room, operation: &Operation) -> Option<Self> {
+        // With a key: a plain hash of a short secret among the arguments would let its reader guess it.
+        let arguments = key.name(Purpose::Arguments, &room.tenant, &[&sha256(&operation.arguments)])?;
+        let (purpose, last) = match &operation.idempotency {
+            Idempotency::None => return None,
+            Idempotency::Key(client) => (Purpose::Idempotency, client),
+            Idempotency::Arguments => (Purpose::Repetition, &arguments),
+        };
+        let caller = &room.caller;
+        let parts = [&*caller.issuer, &caller.subject, &caller.client, &operation.action, last];
+        let name = key.name(purpose, &room.tenant, &parts)?;
+        Some(Self { name, arguments })
+    }
+
+    /// That of a part of the operation. Nobody who can't make the one can make the other.
+    fn of_part(&self, number: usize) -> Self {
+        let name = sha256([&*self.name, "\0", &number.to_string()].concat().as_bytes());
+        Self { name, arguments: self.arguments.clone() }
+    }
 }
 
 /// What came of a commit.
@@ -76,37 +106,28 @@ pub enum Committed {
 impl Admission {
     pub(crate) async fn new(room: Arc<Room>, operation: Operation) -> Result<Self, Problem> {
         let ring = room.sealer.ring().await?;
-        // With a key: a plain hash of a short secret among the arguments would let its reader guess it.
-        let arguments_hash = ring
-            .name(Purpose::Arguments, &room.tenant, &[&sha256(&operation.arguments)])
-            .ok_or_else(no_platform_key)?;
-        let caller = &room.caller;
-        let who = [&*caller.issuer, &caller.subject, &caller.client, &operation.action];
-        let named = |purpose, last: &str| {
-            let parts: Vec<&str> = who.into_iter().chain([last]).collect();
-            ring.name(purpose, &room.tenant, &parts).ok_or_else(no_platform_key)
+        let keeps_s = match &operation.idempotency {
+            Idempotency::None => 0,
+            Idempotency::Key(_) => KEY_TTL_S,
+            Idempotency::Arguments => ARGUMENTS_TTL_S,
         };
-        let (name, keeps_s) = match &operation.idempotency {
-            Idempotency::None => (None, 0),
-            Idempotency::Key(key) => (Some(named(Purpose::Idempotency, key)?), KEY_TTL_S),
-            Idempotency::Arguments => (Some(named(Purpose::Repetition, &arguments_hash)?), ARGUMENTS_TTL_S),
-        };
-        Ok(Self { room, operation, arguments_hash, name, keeps_s, ring, runs_left: RUNS_AGAIN_MAX })
+        let mut names = Vec::new();
+        if operation.idempotency != Idempotency::None {
+            for key in ring.shared(room.clock.now()) {
+                names.push(Named::by(key, &room, &operation).ok_or_else(no_platform_key)?);
+            }
+        }
+        Ok(Self { room, operation, names, keeps_s, ring, runs_left: RUNS_AGAIN_MAX })
     }
 
     /// A part of an operation that is too large for one transaction: a room of its own, and an admission whose key is
     /// derived from this one's and its number.
     ///
-    /// # Errors
-    /// [`Problem::Internal`] when there is no platform key to derive with.
-    pub fn chunk(&self, number: usize) -> Result<(TenantScope, Self), Problem> {
+    #[must_use]
+    pub fn chunk(&self, number: usize) -> (TenantScope, Self) {
         let (scope, mut admission) = self.emptied(self.room.plan.clone(), RUNS_AGAIN_MAX);
-        if let Some(name) = &self.name {
-            let parts = [&**name, &number.to_string()];
-            let derived = self.ring.name(Purpose::Idempotency, &self.room.tenant, &parts);
-            admission.name = Some(derived.ok_or_else(no_platform_key)?);
-        }
-        Ok((scope, admission))
+        admission.names = self.names.iter().map(|named| named.of_part(number)).collect();
+        (scope, admission)
     }
 
     fn emptied(&self, plan: Plan, runs_left: u32) -> (TenantScope, Self) {
@@ -114,8 +135,7 @@ impl Admission {
         let admission = Self {
             room: Arc::clone(&room),
             operation: self.operation.clone(),
-            arguments_hash: self.arguments_hash.clone(),
-            name: self.name.clone(),
+            names: self.names.clone(),
             keeps_s: self.keeps_s,
             ring: self.ring.clone(),
             runs_left,
@@ -128,23 +148,24 @@ impl Admission {
     /// # Errors
     /// [`Problem::IdempotencyMismatch`] when the key was used with other arguments.
     pub async fn replay(&self) -> Result<Option<Committed>, Problem> {
-        let Some(name) = &self.name else { return Ok(None) };
-        let key = idempotency_key(&self.room.tenant, name);
-        let client = &self.room.store.client;
-        let item = read_item(client, &self.room.table, key, "reading an idempotency record").await?;
-        let now_s = self.room.clock.now().seconds();
-        match item {
-            Some(item) if !expired(&item, now_s) => self.same(&item).map(Some),
-            _ => Ok(None),
+        for named in &self.names {
+            let key = idempotency_key(&self.room.tenant, &named.name);
+            let client = &self.room.store.client;
+            let item = read_item(client, &self.room.table, key, "reading an idempotency record").await?;
+            let now_s = self.room.clock.now().seconds();
+            if let Some(item) = item.filter(|item| !expired(item, now_s)) {
+                return self.same(&item).map(Some);
+            }
         }
+        Ok(None)
     }
 
     /// The seal of this operation's state.
     #[must_use]
     pub fn state_seal(&self) -> StateSeal {
         let caller = &self.room.caller;
-        let parts =
-            [&*caller.issuer, &caller.subject, &caller.client, &self.operation.action, &self.arguments_hash];
+        let arguments = sha256(&self.operation.arguments);
+        let parts = [&*caller.issuer, &caller.subject, &caller.client, &self.operation.action, &arguments];
         StateSeal {
             ring: self.ring.clone(),
             tenant: self.room.tenant.clone(),
@@ -252,7 +273,7 @@ impl Admission {
     }
 
     fn check_result(&self, outcome: Outcome<'_>) -> Result<(), Problem> {
-        match (&self.name, outcome) {
+        match (self.names.first(), outcome) {
             (Some(_), Outcome::Done { result }) if result.len() > RESULT_BYTES_MAX => {
                 let bytes = result.len();
                 Err(Problem::TooLarge { what: "result", bytes_max: RESULT_BYTES_MAX, bytes })
@@ -271,7 +292,8 @@ impl Admission {
     /// What a record of the same name means: a replay, if the arguments are the same.
     fn same(&self, item: &HashMap<String, AttributeValue>) -> Result<Committed, Problem> {
         let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
-        if text("arguments") != Some(&self.arguments_hash) {
+        let named = self.names.iter().find(|named| text("sk") == Some(&named.name));
+        if named.is_none_or(|named| text("arguments") != Some(&named.arguments)) {
             return Err(Problem::IdempotencyMismatch);
         }
         Ok(Committed::Before(text("result").cloned()))

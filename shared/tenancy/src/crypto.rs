@@ -21,6 +21,10 @@ use crate::{
 
 /// The platform's keys are read again after this, so that a rotation needs no deployment.
 const FRESH_S: i64 = 900;
+/// A key makes names once every instance holds it, with a minute for clocks that differ.
+const SETTLES_S: i64 = FRESH_S + 60;
+/// How long a name may count: as long as a client's key does.
+pub(crate) const NAMES_COUNT_S: i64 = 24 * 3600;
 /// A seal under an unknown key makes an instance read the keys again, at most this often.
 const UNKNOWN_KEY_REFRESH_S: i64 = 60;
 /// First byte of every seal: the format below.
@@ -99,7 +103,12 @@ pub(crate) struct Ring {
 struct Master {
     id: [u8; KEY_ID_BYTES],
     prk: hkdf::Prk,
+    made: Moment,
 }
+
+/// A key that every instance holds by now, or whose names may still count.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shared<'r>(&'r Master);
 
 impl std::fmt::Debug for Master {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -179,18 +188,7 @@ impl Ring {
         context: &str,
         text: &str,
     ) -> Option<String> {
-        let master = self.keys.first()?;
-        let mut nonce = [0_u8; NONCE_BYTES];
-        rand::fill(&mut nonce).ok()?;
-        let mut body = text.as_bytes().to_vec();
-        let key = master.aead(purpose, tenant).ok()?;
-        let unique = Nonce::assume_unique_for_key(nonce);
-        key.seal_in_place_append_tag(unique, aad(purpose, tenant, context), &mut body).ok()?;
-        let mut sealed = vec![VERSION];
-        sealed.extend_from_slice(&master.id);
-        sealed.extend_from_slice(&nonce);
-        sealed.append(&mut body);
-        Some(URL_SAFE_NO_PAD.encode(sealed))
+        self.keys.first()?.seal((purpose, tenant, context), text)
     }
 
     /// The text of a seal, if it opens.
@@ -208,10 +206,37 @@ impl Ring {
         String::from_utf8(text.to_vec()).ok()
     }
 
-    /// A name that only the holder of a key can make: HMAC-SHA-256 of the parts, each with its length. The oldest
-    /// key makes it, so that a name outlives a rotation.
-    pub(crate) fn name(&self, purpose: Purpose, tenant: &TenantId, parts: &[&str]) -> Option<String> {
-        let key = self.keys.last()?.bytes(purpose, tenant).ok()?;
+    /// The newest key that every instance holds by now, which makes new names; behind it the other one, for as long as what is
+    /// looked for by its name may have one of its.
+    pub(crate) fn shared(&self, now: Moment) -> Vec<Shared<'_>> {
+        let mut keys: Vec<_> = self.keys.iter().map(Shared).collect();
+        if let [Shared(newest), _] = *keys {
+            let settled = newest.made.plus_s(SETTLES_S);
+            if now < settled {
+                keys.reverse();
+            } else if now >= settled.plus_s(NAMES_COUNT_S) {
+                keys.truncate(1);
+            }
+        }
+        keys
+    }
+}
+
+impl Shared<'_> {
+    /// As [`Ring::seal`], for who can't ask for a key that is not held yet.
+    pub(crate) fn seal(
+        self,
+        purpose: Purpose,
+        tenant: &TenantId,
+        context: &str,
+        text: &str,
+    ) -> Option<String> {
+        self.0.seal((purpose, tenant, context), text)
+    }
+
+    /// A name that only the holder of a key can make: HMAC-SHA-256 of the parts, each with its length.
+    pub(crate) fn name(self, purpose: Purpose, tenant: &TenantId, parts: &[&str]) -> Option<String> {
+        let key = self.0.bytes(purpose, tenant).ok()?;
         let mut mac = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &key));
         for part in parts {
             mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
@@ -222,12 +247,26 @@ impl Ring {
 }
 
 impl Master {
-    fn new(text: &SecretString) -> Self {
+    fn new(text: &SecretString, made: Moment) -> Self {
         let secret = text.expose_secret().as_bytes();
         let digest = digest::digest(&digest::SHA256, &[b"insula/1/key-id", secret].concat());
         let mut id = [0_u8; KEY_ID_BYTES];
         id.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
-        Self { id, prk: hkdf::Salt::new(hkdf::HKDF_SHA256, b"insula/1").extract(secret) }
+        Self { id, prk: hkdf::Salt::new(hkdf::HKDF_SHA256, b"insula/1").extract(secret), made }
+    }
+
+    fn seal(&self, (purpose, tenant, context): (Purpose, &TenantId, &str), text: &str) -> Option<String> {
+        let mut nonce = [0_u8; NONCE_BYTES];
+        rand::fill(&mut nonce).ok()?;
+        let mut body = text.as_bytes().to_vec();
+        let key = self.aead(purpose, tenant).ok()?;
+        let unique = Nonce::assume_unique_for_key(nonce);
+        key.seal_in_place_append_tag(unique, aad(purpose, tenant, context), &mut body).ok()?;
+        let mut sealed = vec![VERSION];
+        sealed.extend_from_slice(&self.id);
+        sealed.extend_from_slice(&nonce);
+        sealed.append(&mut body);
+        Some(URL_SAFE_NO_PAD.encode(sealed))
     }
 
     fn bytes(&self, purpose: Purpose, tenant: &TenantId) -> Result<[u8; 32], aws_lc_rs::error::Unspecified> {
@@ -278,8 +317,8 @@ async fn read_keys(client: &Client, secret_id: &str) -> Result<Ring, Problem> {
     let mut keys = Vec::with_capacity(2);
     for stage in ["AWSCURRENT", "AWSPREVIOUS"] {
         let reply = client.get_secret_value().secret_id(secret_id).version_stage(stage).send().await;
-        let value = match reply {
-            Ok(reply) => reply.secret_string.map(SecretString::from),
+        let (value, made) = match reply {
+            Ok(reply) => (reply.secret_string.map(SecretString::from), reply.created_date),
             Err(err) if stage == "AWSPREVIOUS" && is_missing(&err) => continue,
             Err(err) => return Err(store_problem("reading the platform's key", err)),
         };
@@ -290,7 +329,8 @@ async fn read_keys(client: &Client, secret_id: &str) -> Result<Ring, Problem> {
         if key.expose_secret().len() < 32 {
             return Err(Problem::internal("reading the platform's key", "shorter than 32 characters"));
         }
-        keys.push(Master::new(&key));
+        let made = made.ok_or_else(no_key)?;
+        keys.push(Master::new(&key, Clock::fixed_at_s(made.secs()).now()));
     }
     Ok(Ring { keys: keys.into() })
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Config, Problem,
     config::BaseDomain,
-    crypto::{Purpose, Ring},
+    crypto::{Purpose, Shared},
     tenant::TenantId,
 };
 
@@ -58,17 +58,22 @@ impl Domain {
         format!("{LABEL}.{self}")
     }
 
-    /// What proves that this tenant has the domain. Nobody can make it without the platform's key, it is of no use to another
-    /// tenant or for another domain, and it ends with the claim, whose nonce it is made with.
-    pub(crate) fn challenge(
+    /// What proves that this tenant has the domain: the texts that count, first the one to put. Nobody can make them without
+    /// the platform's key, they are of no use to another tenant or for another domain, and they end with the claim, whose
+    /// nonce they are made with.
+    pub(crate) fn proofs(
         &self,
-        ring: &Ring,
+        keys: &[Shared<'_>],
         tenant: &TenantId,
         nonce: &str,
-    ) -> Result<Challenge, Problem> {
-        let proof = ring.name(Purpose::Domain, tenant, &[self.as_str(), nonce]);
-        let proof = proof.ok_or_else(|| Problem::internal("deriving a proof", "there is no platform key"))?;
-        Ok(Challenge { name: self.challenge_name(), value: format!("{WORD}{proof}") })
+    ) -> Result<Vec<String>, Problem> {
+        let proof = |key: &Shared<'_>| {
+            let proof = key.name(Purpose::Domain, tenant, &[self.as_str(), nonce]);
+            let proof =
+                proof.ok_or_else(|| Problem::internal("deriving a proof", "there is no platform key"))?;
+            Ok(format!("{WORD}{proof}"))
+        };
+        keys.iter().map(proof).collect()
     }
 
     /// Refuses a domain that is the deployment's own already.

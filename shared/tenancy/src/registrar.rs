@@ -136,9 +136,11 @@ impl Registrar {
         let Deed::Verify { nonce } = deed else {
             return self.release(&domain, &tenant.id).await;
         };
-        let challenge = domain.challenge(&self.sealer.ring().await?, &tenant.id, &nonce)?;
-        let unproved = match look_up(&challenge.name).await {
-            Ok(texts) if texts.iter().any(|text| text == challenge.value.as_bytes()) => {
+        let ring = self.sealer.ring().await?;
+        let proofs = domain.proofs(&ring.shared(self.clock.now()), &tenant.id, &nonce)?;
+        let is_proof = |text: &Vec<u8>| proofs.iter().any(|proof| proof.as_bytes() == text);
+        let unproved = match look_up(&domain.challenge_name()).await {
+            Ok(texts) if texts.iter().any(is_proof) => {
                 return self.register(&domain, &tenant.id).await;
             }
             Ok(texts) if texts.is_empty() => Unproved::NoRecord,

@@ -4,27 +4,21 @@ use std::sync::{Arc, atomic::Ordering};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Admission, Outcome, RESULT_BYTES_MAX, idempotency_key};
+use super::{Admission, Named, Outcome, RESULT_BYTES_MAX, idempotency_key};
 use crate::{Problem, aws::store_problem, scope::Room};
 
 /// The record that the transaction of [`Outcome::Begun`] makes. Where it is never ended, the operation may have acted,
 /// and its key stays used.
 pub(crate) struct Begun {
     room: Arc<Room>,
-    name: Option<String>,
+    named: Option<Named>,
     keeps_s: i64,
-    arguments_hash: String,
 }
 
 impl Admission {
     /// What is needed to end the record of this operation when it has been begun.
     pub(crate) fn begun(&self) -> Begun {
-        Begun {
-            room: Arc::clone(&self.room),
-            name: self.name.clone(),
-            keeps_s: self.keeps_s,
-            arguments_hash: self.arguments_hash.clone(),
-        }
+        Begun { room: Arc::clone(&self.room), named: self.names.first().cloned(), keeps_s: self.keeps_s }
     }
 }
 
@@ -37,17 +31,17 @@ impl Begun {
             Outcome::Failed { .. } if !self.room.went_out.load(Ordering::Relaxed) => (0, None),
             _ => return,
         };
-        let Some(name) = &self.name else { return };
-        if let Err(problem) = self.put(name, until_s, result).await {
+        let Some(named) = &self.named else { return };
+        if let Err(problem) = self.put(named, until_s, result).await {
             let cause = std::error::Error::source(&problem).map(ToString::to_string);
             tracing::error!(code = problem.code(), cause, "the end of a call could not be recorded");
         }
     }
 
-    async fn put(&self, name: &str, ttl_s: i64, result: Option<&str>) -> Result<(), Problem> {
+    async fn put(&self, named: &Named, ttl_s: i64, result: Option<&str>) -> Result<(), Problem> {
         let until_s = self.room.clock.now().plus_s(ttl_s).seconds();
-        let mut item = idempotency_key(&self.room.tenant, name);
-        item.insert("arguments".to_owned(), AttributeValue::S(self.arguments_hash.clone()));
+        let mut item = idempotency_key(&self.room.tenant, &named.name);
+        item.insert("arguments".to_owned(), AttributeValue::S(named.arguments.clone()));
         item.insert("ttl".to_owned(), AttributeValue::N(until_s.to_string()));
         item.extend(result.map(|result| ("result".to_owned(), AttributeValue::S(result.to_owned()))));
         self.room

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{
-    Admission, DAY, ITEMS_OF, Outcome, TOOL, idempotency_key, month_key,
+    Admission, DAY, ITEMS_OF, Named, Outcome, TOOL, idempotency_key, month_key,
     quota::Growth,
     turn::{Meter, Turn, Window},
 };
@@ -32,6 +32,8 @@ use crate::{
 type Item = HashMap<String, AttributeValue>;
 
 const DOING: &str = "committing a call";
+/// Of an idempotency record: there is none, or it has expired.
+const UNUSED: &str = "attribute_not_exists(pk) OR #ttl <= :now";
 
 /// One attempt.
 pub(super) struct Transaction<'a> {
@@ -81,7 +83,7 @@ impl Transaction<'_> {
     /// Sends it. The outer error ends the call; the inner one says what to do about it.
     pub(super) async fn send(&self, audit: &Link) -> Result<Result<(), Cancelled>, Problem> {
         let (parts, items): (Vec<Part>, Vec<TransactWriteItem>) = self.actions(audit)?.into_iter().unzip();
-        let name = self.admission.name.as_deref().unwrap_or_default();
+        let name = self.admission.names.first().map_or("", |named| &*named.name);
         // Derived, so that the SDK's own retries are one transaction; another attempt is another transaction.
         let token: String =
             sha256([name, "\0", &audit.sort_key].concat().as_bytes()).chars().take(36).collect();
@@ -106,8 +108,14 @@ impl Transaction<'_> {
         if self.outcome != Outcome::Uncharged {
             actions.push((Part::Meter, self.meter()?));
         }
-        if let Some(name) = self.kept_name() {
-            actions.push((Part::Idempotency, self.idempotency(name)?));
+        // An operation that failed keeps no record, so that its key stays free.
+        if !matches!(self.outcome, Outcome::Failed { .. })
+            && let Some((kept, others)) = self.admission.names.split_first()
+        {
+            actions.push((Part::Idempotency, self.idempotency(kept)?));
+            for named in others {
+                actions.push((Part::Idempotency, self.unused(named)?));
+            }
         }
         if self.growth.is_felt {
             actions.push((Part::Storage, self.storage()?));
@@ -124,14 +132,6 @@ impl Transaction<'_> {
             actions.push((Part::News, TransactWriteItem::builder().put(put).build()));
         }
         Ok(actions)
-    }
-
-    /// The name of the record to keep: an operation that failed keeps none, so that its key stays free.
-    fn kept_name(&self) -> Option<&str> {
-        match self.outcome {
-            Outcome::Failed { .. } => None,
-            _ => self.admission.name.as_deref(),
-        }
     }
 
     fn plan(&self) -> Result<TransactWriteItem, Problem> {
@@ -181,17 +181,30 @@ impl Transaction<'_> {
         self.put(audit.item.clone(), "attribute_not_exists(pk)", None)
     }
 
-    fn idempotency(&self, name: &str) -> Result<TransactWriteItem, Problem> {
+    fn idempotency(&self, named: &Named) -> Result<TransactWriteItem, Problem> {
         let admission = self.admission;
         let until_s = self.now.plus_s(admission.keeps_s).seconds();
-        let mut item = idempotency_key(&admission.room.tenant, name);
-        item.insert("arguments".to_owned(), text(&admission.arguments_hash));
+        let mut item = idempotency_key(&admission.room.tenant, &named.name);
+        item.insert("arguments".to_owned(), text(&named.arguments));
         item.insert("ttl".to_owned(), AttributeValue::N(until_s.to_string()));
         if let Outcome::Done { result } = self.outcome {
             item.insert("result".to_owned(), text(result));
         }
         let now_s = AttributeValue::N(self.now.seconds().to_string());
-        self.put(item, "attribute_not_exists(pk) OR #ttl <= :now", Some(now_s))
+        self.put(item, UNUSED, Some(now_s))
+    }
+
+    /// That there is no record of another name that it may have.
+    fn unused(&self, named: &Named) -> Result<TransactWriteItem, Problem> {
+        let room = &self.admission.room;
+        let check = ConditionCheck::builder()
+            .table_name(&*room.table)
+            .set_key(Some(idempotency_key(&room.tenant, &named.name)))
+            .condition_expression(UNUSED)
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":now", AttributeValue::N(self.now.seconds().to_string()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        Ok(TransactWriteItem::builder().condition_check(check.build().map_err(fault)?).build())
     }
 
     fn put(

@@ -2,10 +2,13 @@ mod rotation;
 
 use super::*;
 
+const MADE_S: i64 = 1_795_000_000;
 const TEXT: &str = "where the listing goes on";
 
+/// A ring of these keys, the newest first, which were all made at one time.
 fn ring(secrets: &[&str]) -> Ring {
-    Ring { keys: secrets.iter().map(|secret| Master::new(&SecretString::from(*secret))).collect() }
+    let made = Clock::fixed_at_s(MADE_S).now();
+    Ring { keys: secrets.iter().map(|secret| Master::new(&SecretString::from(*secret), made)).collect() }
 }
 
 fn mine() -> Ring {
@@ -80,7 +83,8 @@ fn two_seals_of_one_text_differ() {
 #[test]
 fn a_name_depends_on_tenant_purpose_and_each_part() {
     let ring = mine();
-    let name = |purpose, who, parts: &[&str]| ring.name(purpose, &tenant(who), parts).unwrap();
+    let key = ring.shared(Clock::fixed_at_s(MADE_S).now())[0];
+    let name = |purpose, who, parts: &[&str]| key.name(purpose, &tenant(who), parts).unwrap();
     let one = name(Purpose::Idempotency, 1, &["ab", "c"]);
     assert_eq!(one, name(Purpose::Idempotency, 1, &["ab", "c"]));
     for other in [
@@ -91,6 +95,28 @@ fn a_name_depends_on_tenant_purpose_and_each_part() {
         name(Purpose::Idempotency, 1, &["ab", "c", ""]),
     ] {
         assert_ne!(one, other);
+    }
+}
+
+#[test]
+fn names_are_made_by_the_newest_key_that_everybody_holds_and_looked_for_under_the_other_while_they_count() {
+    let (old, new) =
+        ("a secret of the platform of over 32 characters", "the secret now, which has over 32 too");
+    let name = |key: &Shared<'_>| key.name(Purpose::Idempotency, &tenant(1), &["a"]).unwrap();
+    let of = |secret: &str| name(&ring(&[secret]).shared(Clock::System.now())[0]);
+    let both = ring(&[new, old]);
+    let over_s = SETTLES_S + NAMES_COUNT_S;
+    for (after_s, expected) in [
+        (0, vec![of(old), of(new)]),
+        (SETTLES_S - 1, vec![of(old), of(new)]),
+        (SETTLES_S, vec![of(new), of(old)]),
+        (over_s - 1, vec![of(new), of(old)]),
+        (over_s, vec![of(new)]),
+    ] {
+        // So whatever two instances think what time it is, each looks where the other writes.
+        let now = Clock::fixed_at_s(MADE_S).now().plus_s(after_s);
+        let names: Vec<_> = both.shared(now).iter().map(name).collect();
+        assert_eq!(names, expected, "{after_s}");
     }
 }
 

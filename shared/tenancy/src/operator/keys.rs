@@ -40,8 +40,8 @@ impl Operator {
     }
 
     /// Makes the platform's sealing key a new one, which nobody reads here. Running instances meet it within 15 minutes, and
-    /// what they sealed under the key before opens until the next renewal. Names of idempotency records change with every
-    /// renewal after the first: a day between two of them is the least, for as long does a client's key count.
+    /// what they sealed under the key before opens until the next renewal. A name of an idempotency record is looked for under
+    /// both keys for as long as it can count, so two renewals are to be more than a day and 16 minutes apart.
     ///
     /// # Errors
     /// [`Problem::Unavailable`] when Secrets Manager does not answer.

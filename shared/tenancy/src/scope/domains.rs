@@ -199,7 +199,11 @@ impl TenantScope {
 
     async fn entry(&self, domain: Domain, claim: Claim) -> Result<DomainEntry, Problem> {
         let Claim { nonce, state, claimed, checked } = claim;
-        let challenge = domain.challenge(&self.room.sealer.ring().await?, &self.room.tenant, &nonce)?;
+        let ring = self.room.sealer.ring().await?;
+        let proofs = domain.proofs(&ring.shared(self.room.clock.now()), &self.room.tenant, &nonce)?;
+        let value = proofs.into_iter().next();
+        let value = value.ok_or_else(|| Problem::internal("deriving a proof", "there is no platform key"))?;
+        let challenge = Challenge { name: domain.challenge_name(), value };
         let resource = self.registrant()?.resource(&domain);
         Ok(DomainEntry { domain, state, challenge, resource, claimed, checked })
     }

@@ -20,16 +20,18 @@ const KEYS: [&str; 3] = [
     "the third secret, which has over 32 characters",
 ];
 
-/// The versions of a secret, the newest last, and how often they were asked for.
+const NOW_S: i64 = 1_795_500_000;
+
+/// The versions of a secret with the times of their making, the newest last, and how often they were asked for.
 #[derive(Debug, Default)]
 struct Manager {
-    versions: Mutex<Vec<&'static str>>,
+    versions: Mutex<Vec<(&'static str, i64)>>,
     asked: AtomicI64,
 }
 
 impl Manager {
     async fn start(first: &'static str) -> (Arc<Self>, String) {
-        let manager = Arc::new(Self { versions: Mutex::new(vec![first]), ..Self::default() });
+        let manager = Arc::new(Self { versions: Mutex::new(vec![(first, NOW_S)]), ..Self::default() });
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let served = Arc::clone(&manager);
@@ -58,13 +60,20 @@ impl Manager {
             versions.last()
         };
         match key {
-            Some(key) => ("200 OK", json!({ "SecretString": json!({ "key": key }).to_string() })),
+            Some((key, made_s)) => {
+                let secret = json!({ "key": key }).to_string();
+                ("200 OK", json!({ "SecretString": secret, "CreatedDate": made_s }))
+            }
             None => ("400 Bad Request", json!({ "__type": "ResourceNotFoundException" })),
         }
     }
 
     fn rotate(&self, next: &'static str) {
-        self.versions.lock().unwrap().push(next);
+        self.rotate_at(next, NOW_S);
+    }
+
+    fn rotate_at(&self, next: &'static str, made_s: i64) {
+        self.versions.lock().unwrap().push((next, made_s));
     }
 
     /// How often the keys were read.
@@ -82,7 +91,7 @@ async fn instance(endpoint: &str) -> (Sealer, Arc<AtomicI64>) {
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
         .build();
-    let now = Arc::new(AtomicI64::new(1_795_500_000_000_000));
+    let now = Arc::new(AtomicI64::new(NOW_S * 1_000_000));
     let clock = Clock::Fixed(Arc::clone(&now));
     (Sealer::open(Client::from_conf(config), "sealing".to_owned(), clock).await.unwrap(), now)
 }
@@ -115,10 +124,6 @@ async fn a_rotation_is_met_without_a_start_and_what_was_sealed_before_it_opens()
     let second = seal(&sealer).await;
     assert_ne!(key_of(&second), key_of(&first));
     assert!(opens(&sealer, &first).await && opens(&sealer, &second).await);
-    // The names of idempotency records outlive it too, and not the next one.
-    let name = |ring: Ring| ring.name(Purpose::Idempotency, &tenant(1), &["a"]).unwrap();
-    let named = name(sealer.ring().await.unwrap());
-    assert_eq!(named, name(ring(&[KEYS[0]])));
     manager.rotate(KEYS[2]);
     pass(&clock, FRESH_S);
     let third = seal(&sealer).await;
@@ -148,5 +153,42 @@ async fn seals_under_keys_that_never_were_make_an_instance_ask_once_a_minute() {
         forged[1] = forged[1].wrapping_add(1);
         assert!(!opens(&sealer, &URL_SAFE_NO_PAD.encode(&forged)).await);
         assert_eq!(manager.reads(), reads, "{passed_s}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_found_for_a_day_over_any_renewals_that_are_a_day_apart() {
+    let (manager, endpoint) = Manager::start(KEYS[0]).await;
+    let (sealer, clock) = instance(&endpoint).await;
+    let names = async |sealer: &Sealer, at: &AtomicI64| -> Vec<String> {
+        let now = Moment::at_micros(at.load(Ordering::Relaxed));
+        let ring = sealer.ring().await.unwrap();
+        let keys = ring.shared(now);
+        keys.iter().map(|key| key.name(Purpose::Idempotency, &tenant(1), &["a"]).unwrap()).collect()
+    };
+    let apart_s = NAMES_COUNT_S + SETTLES_S;
+    let mut made: Vec<(i64, String)> = Vec::new();
+    let mut versions = KEYS.into_iter().skip(1).peekable();
+    for passed_s in (0..3 * apart_s).step_by(300) {
+        let now_s = NOW_S + passed_s;
+        let is_due = passed_s > 0 && passed_s % apart_s < 300;
+        if let Some(next) = versions.next_if(|_| is_due) {
+            manager.rotate_at(next, now_s);
+        }
+        let found = names(&sealer, &clock).await;
+        // An instance that has just started writes under the same name as one that holds older keys.
+        let (other, at) = instance(&endpoint).await;
+        at.store(now_s * 1_000_000, Ordering::Relaxed);
+        let of_other = names(&other, &at).await;
+        assert!(of_other.contains(&found[0]) && found.contains(&of_other[0]), "{passed_s}");
+        made.retain(|(when_s, _)| now_s - when_s < NAMES_COUNT_S);
+        for (when_s, name) in &made {
+            assert!(
+                of_other.contains(name) && found.contains(name),
+                "{passed_s}: a name of {when_s} is lost"
+            );
+        }
+        made.push((now_s, found[0].clone()));
+        pass(&clock, 300);
     }
 }
