@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_kms::primitives::Blob;
+use http::Method;
 use insula_tenancy::Tier;
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ use crate::{
     ask::{Own, credentials, data_table, kms, store, tenant_store, text, verdict},
     harness::{Stack, stack},
     hook::Hook,
-    secrets::{note, put, share},
+    secrets::{admin, note, put, share},
 };
 
 const DENIED: &str = "AccessDeniedException";
@@ -141,8 +142,20 @@ async fn a_seal_that_was_moved_or_altered_does_not_open() {
         write_row(stack, &own, "slack_webhook", row).await;
         assert_eq!((share(stack, &own, &note).await.as_str(), hook.got().len()), ("internal", 0), "{what}");
     }
-    write_row(stack, &own, "slack_webhook", good).await;
+    write_row(stack, &own, "slack_webhook", good.clone()).await;
     assert_eq!((share(stack, &own, &note).await.as_str(), hook.got().len()), ("ok", 1));
+    // One that was deleted stays so, whatever is put under its name. The same note again would be a repetition.
+    let note = crate::secrets::note(stack, &own).await;
+    let gone = admin(stack, &own, Method::DELETE, "/v1/secrets/slack_webhook", Value::Null).await;
+    assert_eq!(gone.status(), 204);
+    for _ in 0..2 {
+        put(stack, &own, "slack_webhook", &hook.url()).await;
+        let new = read_row(stack, &own, "slack_webhook").await;
+        write_row(stack, &own, "slack_webhook", good.clone()).await;
+        assert_eq!((share(stack, &own, &note).await.as_str(), hook.got().len()), ("internal", 1));
+        write_row(stack, &own, "slack_webhook", new).await;
+    }
+    assert_eq!((share(stack, &own, &note).await.as_str(), hook.got().len()), ("ok", 2));
 }
 
 #[tokio::test]

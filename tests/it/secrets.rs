@@ -73,8 +73,9 @@ async fn a_secret_is_put_listed_replaced_and_deleted_and_its_value_is_in_no_repl
         let listed = json_of(&admin(stack, &own, Method::GET, "/v1/secrets", Value::Null).await);
         assert_eq!(listed["secrets"].as_array().unwrap().len(), left);
     }
-    // A name that is free again begins again.
-    assert_eq!(put(stack, &own, "api_key", "hunter4").await, 201);
+    // A name that is free again is new, and none of its versions was another's.
+    let again = admin(stack, &own, Method::PUT, "/v1/secrets/api_key", json!({ "value": "hunter4" })).await;
+    assert_eq!((again.status().as_u16(), header(again.headers(), "etag")), (201, "\"3\""));
 }
 
 #[tokio::test]

@@ -6,7 +6,9 @@ use insula_gateway::{
     rest::{Answer, Ask, Body, Endpoint, Takes, run},
     serve_rest,
 };
-use insula_tenancy::{Effect, Problem, Resealed, SECRETS_MAX, SecretEntry, SecretName, TenantScope};
+use insula_tenancy::{
+    Effect, Problem, Resealed, SECRETS_MAX, SecretEntry, SecretName, SecretPut, TenantScope,
+};
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::Value;
@@ -106,13 +108,10 @@ async fn list(scope: TenantScope, _ask: Ask) -> Result<Answer, Problem> {
 
 async fn put(scope: TenantScope, ask: Ask) -> Result<Answer, Problem> {
     let name = name(&ask)?;
-    let entry = scope.put_secret(&name, &value(&ask.body)?, ask.if_match).await?;
+    let SecretPut { entry, is_new } = scope.put_secret(&name, &value(&ask.body)?, ask.if_match).await?;
     let version = entry.version;
     let view = SecretView::from(entry);
-    let answer = match version {
-        1 => Answer::created(format!("secrets/{name}"), &view)?,
-        _ => Answer::ok(&view)?,
-    };
+    let answer = if is_new { Answer::created(format!("secrets/{name}"), &view)? } else { Answer::ok(&view)? };
     Ok(answer.version(version))
 }
 

@@ -91,7 +91,7 @@ pub use scope::{
     ASSET_BYTES_MAX, ASSETS_MAX, Activity, Asset, AssetEntry, AssetName, AssetNameError, BATCH_MAX, Checked,
     DOMAINS_MAX, Direction, DomainEntry, DomainState, HITS_MAX, ImageType, Items, Member, Order, PAGE_MAX,
     Page, Query, Resealed, SECRET_BYTES_MAX, SECRETS_MAX, SecretEntry, SecretName, SecretNameError,
-    StoredSettings, TenantScope, Transact, Usage,
+    SecretPut, StoredSettings, TenantScope, Transact, Usage,
 };
 pub use search::{Hit, Searchable};
 pub use settings::{

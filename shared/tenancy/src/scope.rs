@@ -51,7 +51,9 @@ pub use members::Member;
 pub(crate) use members::{member_count, stock_key};
 pub use query::{Direction, Order, Query};
 pub use search::HITS_MAX;
-pub use secrets::{Resealed, SECRET_BYTES_MAX, SECRETS_MAX, SecretEntry, SecretName, SecretNameError};
+pub use secrets::{
+    Resealed, SECRET_BYTES_MAX, SECRETS_MAX, SecretEntry, SecretName, SecretNameError, SecretPut,
+};
 pub use settings::StoredSettings;
 pub(crate) use settings::current_id as settings_id;
 pub(crate) use shelf::OnShelf;

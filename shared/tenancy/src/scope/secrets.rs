@@ -37,12 +37,21 @@ pub struct SecretName(String);
 pub struct SecretEntry {
     /// Its name.
     pub name: SecretName,
-    /// Counts its values from 1.
+    /// Counts its values. No version of a name is ever that of two values, also where the secret was deleted between them.
     pub version: u64,
     /// When it had its first value, RFC 3339 in UTC.
     pub created: String,
     /// When it had this value, RFC 3339 in UTC.
     pub updated: String,
+}
+
+/// A secret that was put.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretPut {
+    /// It, without its value.
+    pub entry: SecretEntry,
+    /// Whether there was none of its name.
+    pub is_new: bool,
 }
 
 /// What a round of sealing anew has done.
@@ -57,6 +66,10 @@ pub struct Resealed {
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 struct Directory {
     secrets: BTreeMap<SecretName, Listed>,
+    /// The highest version of any secret that was deleted: a new one begins above it, so that no seal of before is ever of a
+    /// version that counts.
+    #[serde(default)]
+    ended: u64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -162,7 +175,7 @@ impl TenantScope {
         name: &SecretName,
         value: &SecretString,
         seen: Option<u64>,
-    ) -> Result<SecretEntry, Problem> {
+    ) -> Result<SecretPut, Problem> {
         check_value(value)?;
         let (found, mut directory) = self.rely_on_directory().await?;
         let before = directory.secrets.get(name).map(|listed| (listed.version, listed.created.clone()));
@@ -171,18 +184,16 @@ impl TenantScope {
             let detail = format!("secrets: {} of at most {SECRETS_MAX}", directory.secrets.len());
             return Err(Problem::Invalid { detail });
         }
-        let now = self.room.clock.now().rfc3339();
-        let (version, created) = match before {
-            Some((version, created)) => (version.saturating_add(1), created),
-            None => (1, now.clone()),
-        };
+        let (now, is_new) = (self.room.clock.now().rfc3339(), before.is_none());
+        let (last, created) = before.unwrap_or_else(|| (directory.ended, now.clone()));
+        let version = last.saturating_add(1);
         let key = self.vault()?.current(&self.room).await?;
         let sealed = Sealed::make(&key, self.place(name, version), value)?;
         self.stage_seal(name, &sealed).await?;
         let listed = Listed { version, created, updated: now, data_key: key.id().number() };
         directory.secrets.insert(name.clone(), listed.clone());
         self.stage_directory(found.as_ref(), &directory)?;
-        Ok(listed.entry(name.clone()))
+        Ok(SecretPut { entry: listed.entry(name.clone()), is_new })
     }
 
     /// Stages the end of a secret, of the version that was seen if one was.
@@ -193,6 +204,7 @@ impl TenantScope {
         let (found, mut directory) = self.rely_on_directory().await?;
         let gone = directory.secrets.remove(name).ok_or(Problem::NotFound { kind: KIND })?;
         check_seen(KIND, seen, Some(gone.version))?;
+        directory.ended = directory.ended.max(gone.version);
         self.secrets().delete(&name.id()?, None).await?;
         self.stage_directory(found.as_ref(), &directory)
     }
