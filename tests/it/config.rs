@@ -4,6 +4,7 @@ mod assets;
 mod domains;
 mod export;
 mod members;
+mod tools;
 mod white;
 
 use bytes::Bytes;

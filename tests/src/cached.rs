@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use http::Method;
 use insula_gateway::rest::{Answer, Ask, Endpoint, Run, Takes, run};
-use insula_tenancy::{Cacheable, Effect, Problem, Record, Role, Stored, TenantScope};
+use insula_tenancy::{Cacheable, Effect, Feature, Problem, Record, Role, Stored, TenantScope};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -24,6 +24,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         query: &[],
         takes,
         scopes: &[],
+        feature: Some(Feature::ApiAccess),
         action,
         effect,
         run,

@@ -2,7 +2,7 @@
 
 use http::Method;
 use insula_gateway::rest::{Answer, Ask, Body, Endpoint, Run, Takes, run};
-use insula_tenancy::{Effect, Problem, Record, Role, Stored, TenantScope};
+use insula_tenancy::{Effect, Feature, Problem, Record, Role, Stored, TenantScope};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -31,6 +31,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         query: &[],
         takes,
         scopes: &[],
+        feature: Some(Feature::ApiAccess),
         action,
         effect,
         run,

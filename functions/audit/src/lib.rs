@@ -6,7 +6,7 @@ use insula_gateway::{
     rest::{Answer, Ask, Endpoint, Takes, run},
     serve_rest,
 };
-use insula_tenancy::{AuditQuery, Effect, Problem, TenantScope};
+use insula_tenancy::{AuditQuery, Effect, Feature, Problem, TenantScope};
 use insula_tools::TrailView;
 
 /// Records of a page where the client does not say.
@@ -29,6 +29,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         query: &["from", "until", "subject", "action", "decision", "limit", "cursor"],
         takes: Takes::Nothing,
         scopes: &[],
+        feature: Some(Feature::ApiAccess),
         action: "audit_search",
         effect: Effect::Read,
         run: run(search),

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use insula_gateway::rest::{Answer, Ask};
 use insula_tenancy::{AssetEntry, Collection, Feature, PAGE_MAX, Problem, Query, TenantScope};
-use insula_tools::{Collections, integrations};
+use insula_tools::{Collections, MemberView, integrations};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{assets::AssetView, domains::DomainView, members::MemberView};
+use crate::{assets::AssetView, domains::DomainView};
 
 /// Entries of a part that have no value of their own size.
 const ENTRIES_MAX: u32 = PAGE_MAX;

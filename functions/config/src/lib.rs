@@ -83,6 +83,7 @@ fn reads(path: &'static str, action: &'static str, run: Run) -> Endpoint {
         query: &[],
         takes: Takes::Nothing,
         scopes: &[],
+        feature: None,
         action,
         effect: Effect::Read,
         run,

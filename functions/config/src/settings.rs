@@ -1,39 +1,11 @@
 //! The settings, which a tenant's admins change, beside what its operator has decided.
 
-use std::collections::BTreeMap;
-
 use insula_gateway::rest::{Answer, Ask};
 use insula_tenancy::{
-    Branding, Color, EmailTemplate, EmailTexts, Feature, Limits, Problem, Settings, StoredSettings,
-    TenantScope, UnknownWord,
+    EmailTemplate, EmailTexts, Feature, Problem, Settings, StoredSettings, TenantScope, UnknownWord,
 };
-use insula_tools::integrations;
-use serde::Serialize;
+use insula_tools::{ConfigView, integrations};
 use serde_json::json;
-
-/// All that is set for a tenant and by it.
-#[derive(Debug, Serialize)]
-struct ConfigView {
-    tier: &'static str,
-    /// Whether the tenant has it, by its word.
-    features: BTreeMap<&'static str, bool>,
-    quotas: Limits,
-    /// What the tenant's admins have set.
-    settings: Settings,
-    /// What of its branding counts.
-    branding: BrandingView,
-    /// Counts the changes of the settings.
-    version: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct BrandingView {
-    company_name: String,
-    colors: BTreeMap<&'static str, Color>,
-    logo: Option<String>,
-    /// Whether the product's name is shown beside it.
-    product_shown: bool,
-}
 
 pub(crate) async fn read(scope: TenantScope, _ask: Ask) -> Result<Answer, Problem> {
     answer(&scope, scope.stored_settings(&integrations()).await?)
@@ -44,17 +16,10 @@ pub(crate) async fn replace(scope: TenantScope, ask: Ask) -> Result<Answer, Prob
     answer(&scope, stored)
 }
 
-/// RFC 7396. Without `If-Match` the patch is for whatever is there: where that changes meanwhile, it is done again.
+/// RFC 7396. Without `If-Match` the patch is for whatever is there.
 pub(crate) async fn patch(scope: TenantScope, ask: Ask) -> Result<Answer, Problem> {
-    let known = integrations();
-    let before = match ask.if_match {
-        Some(_) => scope.stored_settings(&known).await?,
-        None => scope.rely_on_stored_settings(&known).await?,
-    };
-    let document = serde_json::to_value(&before.settings);
-    let document = document.map_err(|err| Problem::internal("patching the settings", err))?;
-    let merged = insula_json::merged(document, ask.value()?);
-    answer(&scope, scope.replace_settings(ask.if_match.unwrap_or(before.version), &merged, &known).await?)
+    let stored = scope.patch_settings(ask.if_match, ask.value()?, &integrations()).await?;
+    answer(&scope, stored)
 }
 
 /// An e-mail with the values of an example, in the texts that are kept or in those of the body.
@@ -76,25 +41,6 @@ pub(crate) async fn preview(scope: TenantScope, ask: Ask) -> Result<Answer, Prob
 }
 
 fn answer(scope: &TenantScope, stored: StoredSettings) -> Result<Answer, Problem> {
-    let StoredSettings { version, settings } = stored;
-    let features = Feature::ALL.map(|feature| (feature.word(), scope.feature(feature)));
-    let view = ConfigView {
-        tier: scope.tier().word(),
-        features: features.into(),
-        quotas: scope.limits(),
-        branding: shown(scope.branding_of(settings.clone())),
-        settings,
-        version,
-    };
-    Ok(Answer::ok(&view)?.version(version))
-}
-
-fn shown(branding: Branding) -> BrandingView {
-    let Branding { company_name, colors, logo, product, .. } = branding;
-    BrandingView {
-        company_name,
-        colors: colors.all(),
-        logo: logo.map(|logo| logo.to_string()),
-        product_shown: product.is_some(),
-    }
+    let view = ConfigView::of(scope, stored)?;
+    Ok(Answer::ok(&view)?.version(view.version()))
 }

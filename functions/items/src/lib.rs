@@ -12,7 +12,7 @@ use insula_gateway::{
     rest::{Ask, Endpoint, Run, Takes, run, run_parts},
     serve_rest,
 };
-use insula_tenancy::{Effect, Problem};
+use insula_tenancy::{Effect, Feature, Problem};
 use insula_tools::Collections;
 
 const COLLECTION: &str = "collections/{collection}";
@@ -100,6 +100,7 @@ fn reads(path: &'static str, action: &'static str, run: Run) -> Endpoint {
         query: &[],
         takes: Takes::Nothing,
         scopes: READ,
+        feature: Some(Feature::ApiAccess),
         action,
         effect: Effect::Read,
         run,
@@ -113,6 +114,7 @@ fn writes((method, path): (Method, &'static str), action: &'static str, run: Run
         query: &[],
         takes: Takes::Json,
         scopes: WRITE,
+        feature: Some(Feature::ApiAccess),
         action,
         effect: Effect::Write,
         run,

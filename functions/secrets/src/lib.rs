@@ -6,9 +6,8 @@ use insula_gateway::{
     rest::{Answer, Ask, Body, Endpoint, Takes, run},
     serve_rest,
 };
-use insula_tenancy::{
-    Effect, Problem, Resealed, SECRETS_MAX, SecretEntry, SecretName, SecretPut, TenantScope,
-};
+use insula_tenancy::{Effect, Problem, Resealed, SecretName, SecretPut, TenantScope};
+use insula_tools::{SecretView, SecretsView};
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::Value;
@@ -31,6 +30,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             query: &[],
             takes: Takes::Nothing,
             scopes: &[],
+            feature: None,
             action: "secrets_list",
             effect: Effect::Read,
             run: run(list),
@@ -41,6 +41,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             query: &[],
             takes: Takes::Json,
             scopes: &[],
+            feature: None,
             action: "secrets_put",
             effect: Effect::Write,
             run: run(put),
@@ -51,6 +52,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             query: &[],
             takes: Takes::Nothing,
             scopes: &[],
+            feature: None,
             action: "secrets_delete",
             effect: Effect::Write,
             run: run(delete),
@@ -62,6 +64,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             query: &[],
             takes: Takes::Nothing,
             scopes: &[],
+            feature: None,
             action: "secrets_reseal",
             effect: Effect::Write,
             run: run(reseal),
@@ -70,40 +73,13 @@ pub fn endpoints() -> Vec<Endpoint> {
 }
 
 #[derive(Debug, Serialize)]
-struct SecretsView {
-    secrets: Vec<SecretView>,
-    /// How many there may be.
-    limit: usize,
-}
-
-/// A secret without its value.
-#[derive(Debug, Serialize)]
-struct SecretView {
-    name: String,
-    version: u64,
-    created: String,
-    updated: String,
-}
-
-#[derive(Debug, Serialize)]
 struct ResealedView {
     resealed: usize,
     left: usize,
 }
 
-impl From<SecretEntry> for SecretView {
-    fn from(entry: SecretEntry) -> Self {
-        let SecretEntry { name, version, created, updated } = entry;
-        Self { name: name.to_string(), version, created, updated }
-    }
-}
-
 async fn list(scope: TenantScope, _ask: Ask) -> Result<Answer, Problem> {
-    let secrets = scope.list_secrets().await?;
-    Answer::ok(&SecretsView {
-        secrets: secrets.into_iter().map(SecretView::from).collect(),
-        limit: SECRETS_MAX,
-    })
+    Answer::ok(&SecretsView::list(&scope).await?)
 }
 
 async fn put(scope: TenantScope, ask: Ask) -> Result<Answer, Problem> {

@@ -6,7 +6,7 @@ use insula_gateway::{
     rest::{Answer, Ask, Endpoint, Takes, run},
     serve_rest,
 };
-use insula_tenancy::{Effect, Problem, TenantScope};
+use insula_tenancy::{Effect, Feature, Problem, TenantScope};
 use insula_tools::UsageView;
 
 /// Starts the function and serves until Lambda ends it.
@@ -26,6 +26,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         query: &["period"],
         takes: Takes::Nothing,
         scopes: &[],
+        feature: Some(Feature::ApiAccess),
         action: "usage_read",
         effect: Effect::Uncharged,
         run: run(read),

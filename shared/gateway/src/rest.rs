@@ -8,8 +8,8 @@ use std::fmt;
 
 use http::{HeaderValue, Method, StatusCode, header};
 use insula_tenancy::{
-    Admission, Config, Door, Entrance, Feature, Idempotency, Keep, Operation, Problem, Resolver, Resource,
-    Role, Tenant, TenantScope, start_entrance,
+    Admission, Config, Door, Entrance, Idempotency, Keep, Operation, Problem, Resolver, Resource, Role,
+    Tenant, TenantScope, start_entrance,
 };
 
 pub use self::{
@@ -115,7 +115,8 @@ async fn admitted(
     granted: Result<(), Problem>,
     ask: Ask,
 ) -> Result<Answer, Problem> {
-    if let Err(problem) = granted.and_then(|()| scope.demand(Feature::ApiAccess)) {
+    let has = |scope: &TenantScope| endpoint.feature.map_or(Ok(()), |feature| scope.demand(feature));
+    if let Err(problem) = granted.and_then(|()| has(&scope)) {
         admission.refuse(&problem).await?;
         return Err(problem);
     }
@@ -123,7 +124,11 @@ async fn admitted(
         Runs::Whole(whole) => whole,
         Runs::Parts(parts) => return parts(admission, ask).await,
     };
-    let work = async |scope| Kept::make(endpoint.effect, whole(scope, ask.clone()).await?);
+    let work = async |scope| {
+        // Once more, since it is run again where the plan has changed.
+        has(&scope)?;
+        Kept::make(endpoint.effect, whole(scope, ask.clone()).await?)
+    };
     let keep = Keep { outcome: Kept::outcome, restore: Kept::from_stored };
     let kept = admission.settle(scope, endpoint.effect, work, keep).await?;
     Ok(kept.answer)

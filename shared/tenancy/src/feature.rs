@@ -13,7 +13,8 @@ pub enum Feature {
     AdvancedAnalytics,
     /// `custom_branding`: the tenant's own name, colours, logo and e-mail texts.
     CustomBranding,
-    /// `api_access`: the REST API under `/v1`; without it only MCP answers.
+    /// `api_access`: the REST API under `/v1`; without it only MCP answers, and what an admin needs to run the workspace:
+    /// `/v1/config` and `/v1/secrets`.
     ApiAccess,
     /// `data_export`: an admin may take out everything that is the tenant's.
     DataExport,

@@ -5,21 +5,27 @@ use std::sync::Arc;
 mod access;
 mod audit;
 mod collections;
+mod config;
 mod integrations;
 mod items;
+mod members;
 mod notes;
 mod profile;
 mod search;
+mod secrets;
 mod share;
 mod usage;
 
 pub use access::{is_uncharged, role_of};
 pub use audit::TrailView;
 pub use collections::Collections;
+pub use config::ConfigView;
 use insula_mcp::{Builder, Refusal};
 use insula_tenancy::{Config, ConfigError, Problem, TenantScope};
 pub use integrations::{AnalyticsId, IntegrationError, SlackWebhook, StripeCustomer, integrations};
 
+pub use members::{MemberView, MembersView};
+pub use secrets::{SecretView, SecretsView};
 pub use usage::UsageView;
 
 /// Declares every tool, in the order in which clients list them.
@@ -32,7 +38,9 @@ pub fn declare(
 ) -> Result<Builder<TenantScope, ToolError>, ConfigError> {
     let collections = Arc::new(Collections::read(config)?);
     let builder = items::declare(share::declare(notes::declare(builder)), &collections);
-    Ok(usage::declare(audit::declare(search::declare(profile::declare(builder), &collections))))
+    let builder = search::declare(profile::declare(builder), &collections);
+    let builder = secrets::declare(members::declare(config::declare(builder)));
+    Ok(usage::declare(audit::declare(builder)))
 }
 
 /// Every scope that a tool needs or that gives a role, for the public metadata of a host.

@@ -76,7 +76,9 @@ impl Crossing {
             }
             Names::Secret => {
                 let secrets = json_of(&self.read("GET secrets", id).await);
-                any(&secrets["secrets"], &|secret| secret["name"] == id && secret["version"] == 1)
+                any(&secrets["secrets"], &|secret| {
+                    secret["name"] == id && secret["created"] == secret["updated"]
+                })
             }
             Names::Image => {
                 let image = self.read("GET config/assets/{name}", id).await;

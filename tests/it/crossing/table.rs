@@ -83,12 +83,14 @@ pub(crate) const TABLE: &[Row] = &[
         Shows::Item,
         |words| json!({ "collection": "notes", "id": words.id, "version": 1, "value": note(words) }),
     ),
+    tool("members_list", Shows::Nothing, |_| json!({})),
     tool("notes_create", Shows::CallersOwn, note),
     tool("notes_delete", Shows::Item, id),
     tool("notes_get", Shows::Item, id),
     tool("notes_list", Shows::CallersOwn, |_| json!({})),
     tool("notes_share", Shows::Item, id),
     tool("search", Shows::Nothing, |words| json!({ "query": words.mark })),
+    Row { names: Names::Secret, ..tool("secrets_list", Shows::CallersOwn, |_| json!({})) },
     tool("usage_show", Shows::CallersTier, |_| json!({})),
     rest("GET audit", Shows::Nothing, nothing),
     rest("GET collections/{collection}", Shows::Nothing, nothing),
@@ -119,6 +121,8 @@ pub(crate) const TABLE: &[Row] = &[
         door: Door::Rest { headers: FIRST_VERSION, body: company },
         ..rest("PUT config", Shows::Item, company)
     },
+    tool("config_read", Shows::CallersOwn, |_| json!({})),
+    tool("config_patch", Shows::CallersOwn, |words| json!({ "settings": company(words) })),
     rest(
         "POST config/emails/{template}/preview",
         Shows::CallersOwn,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, pin::Pin};
 
 use http::Method;
-use insula_tenancy::{Admission, Effect, Problem, Role, TenantScope};
+use insula_tenancy::{Admission, Effect, Feature, Problem, Role, TenantScope};
 
 use super::{Answer, Ask, RoleOf, Takes};
 use crate::Request;
@@ -21,6 +21,8 @@ pub struct Endpoint {
     pub takes: Takes,
     /// OAuth scopes, all of which the token needs: what a user let the client do.
     pub scopes: &'static [&'static str],
+    /// The feature without which a tenant does not have it.
+    pub feature: Option<Feature>,
     /// Its name in the table of roles, in the audit trail and in idempotency records.
     pub action: &'static str,
     /// Whether it writes.

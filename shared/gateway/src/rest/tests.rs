@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use insula_tenancy::{Effect, Outcome};
+use insula_tenancy::{Effect, Feature, Outcome};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -19,6 +19,7 @@ fn endpoint(method: Method, path: &'static str) -> Endpoint {
         query: &["limit", "cursor"],
         takes: Takes::Json,
         scopes: &[],
+        feature: Some(Feature::ApiAccess),
         action: "items_write",
         effect: Effect::Write,
         run: run(async |_scope, _ask| Ok(Answer::no_content())),

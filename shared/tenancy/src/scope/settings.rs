@@ -55,14 +55,6 @@ impl TenantScope {
         stored(self.on_settings().find(&current_id()?).await?.as_ref(), known)
     }
 
-    /// The same, as a condition of the commit: a call that changes what it read is run again where somebody else does.
-    ///
-    /// # Errors
-    /// As [`TenantScope::settings`].
-    pub async fn rely_on_stored_settings(&self, known: &Integrations) -> Result<StoredSettings, Problem> {
-        stored(self.on_settings().rely(&current_id()?).await?.as_ref(), known)
-    }
-
     /// Stages a new document over the version that was seen, 0 where there was none.
     ///
     /// # Errors
@@ -93,6 +85,31 @@ impl TenantScope {
         }
         let raw = self.on_settings().put(current_id()?, found.as_ref(), Prepared::of(&settings)?)?;
         Ok(StoredSettings { version: raw.version, settings })
+    }
+
+    /// Stages a change of the document over the version that was seen, by RFC 7396. Where none was seen the change is for
+    /// whatever is there: where that changes meanwhile, the call is run again.
+    ///
+    /// # Errors
+    /// As [`TenantScope::replace_settings`].
+    pub async fn patch_settings(
+        &self,
+        seen: Option<u64>,
+        patch: &Value,
+        known: &Integrations,
+    ) -> Result<StoredSettings, Problem> {
+        let before = match seen {
+            Some(_) => self.stored_settings(known).await?,
+            None => self.rely_on_stored_settings(known).await?,
+        };
+        let document = serde_json::to_value(&before.settings);
+        let document = document.map_err(|err| Problem::internal("patching the settings", err))?;
+        self.replace_settings(seen.unwrap_or(before.version), &insula_json::merged(document, patch), known)
+            .await
+    }
+
+    async fn rely_on_stored_settings(&self, known: &Integrations) -> Result<StoredSettings, Problem> {
+        stored(self.on_settings().rely(&current_id()?).await?.as_ref(), known)
     }
 
     /// The settings, as a condition of the commit.

@@ -1,0 +1,87 @@
+//! The people of the workspace, for its admins.
+
+use insula_mcp::{Builder, Hints, ToolSpec};
+use insula_tenancy::{Member, Problem, Query, Stored, TenantScope};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ToolError;
+
+/// Members of a page where the client does not say.
+const PAGE: u32 = 100;
+
+/// Declares the tool.
+pub(crate) fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<TenantScope, ToolError> {
+    let list = ToolSpec {
+        name: "members_list",
+        title: "List the workspace's members",
+        description: "Returns the people who have a seat in this workspace and how many seats there are. Pass next_cursor back \
+                      as cursor to go on. For admins.",
+        hints: Hints { read_only: true, destructive: false, idempotent: true, open_world: false },
+        scopes: &["workspace:admin"],
+        ..ToolSpec::default()
+    };
+    builder.tool(list, async |scope: TenantScope, Asked { limit, cursor }| {
+        MembersView::page(&scope, limit, cursor.as_deref()).await.map_err(ToolError::from)
+    })
+}
+
+/// Which page.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// Members in a page; 100 if absent.
+    limit: Option<u32>,
+    /// The next_cursor of the page before; absent for the first.
+    cursor: Option<String>,
+}
+
+/// A page of the people of a workspace.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct MembersView {
+    members: Vec<MemberView>,
+    /// Seats that are taken.
+    count: u64,
+    /// How many there are.
+    limit: u64,
+    next_cursor: Option<String>,
+}
+
+/// One of them.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct MemberView {
+    id: String,
+    subject: String,
+    issuer: String,
+    role: String,
+    /// RFC 3339, UTC.
+    first_seen: String,
+}
+
+impl MembersView {
+    /// A page.
+    ///
+    /// # Errors
+    /// [`Problem::Invalid`] for a limit or a cursor that is none; [`Problem::Unavailable`] when the store does not answer.
+    pub async fn page(
+        scope: &TenantScope,
+        limit: Option<u32>,
+        cursor: Option<&str>,
+    ) -> Result<Self, Problem> {
+        let query = Query { limit: limit.unwrap_or(PAGE), cursor, ..Query::default() };
+        let page = scope.list_members(&query).await?;
+        Ok(Self {
+            members: page.records.into_iter().map(MemberView::from).collect(),
+            count: scope.count_members().await?,
+            limit: scope.limits().members,
+            next_cursor: page.next_cursor,
+        })
+    }
+}
+
+impl From<Stored<Member>> for MemberView {
+    fn from(stored: Stored<Member>) -> Self {
+        let Stored { id, created, value: Member { subject, issuer, role }, .. } = stored;
+        Self { id: id.to_string(), subject, issuer, role, first_seen: created }
+    }
+}
