@@ -6,7 +6,7 @@ use insula_local::{
     Edge,
     aws::{Fault, FaultKind},
 };
-use insula_tenancy::{Limits, Plan, Tier};
+use insula_tenancy::{Feature, Limits, Overrides, Plan, Status, Tier};
 use serde_json::{Value, json};
 
 use crate::{
@@ -29,6 +29,74 @@ fn result_bytes(reply: &Response<Bytes>) -> String {
     let body = std::str::from_utf8(reply.body()).unwrap();
     let (_, rest) = body.split_once("\"result\":").unwrap_or_else(|| panic!("no result in {body}"));
     rest.to_owned()
+}
+
+#[tokio::test]
+async fn what_reads_is_charged_and_recorded_each_time_whatever_its_key() {
+    let stack = stack();
+    let own = Own::make(stack, "calls-key-read", Tier::Free).await;
+    let key = [("idempotency-key", "one")];
+    let list = tool_call("notes_list", json!({}));
+    let (mut calls, limit) = (0, 3);
+    own.post(stack, &key, &create("a")).await;
+    let id = own.id.clone();
+    let lower = move |plan: Plan| Plan { limits: Limits { calls_month: limit, ..plan.limits }, ..plan };
+    operate(stack, |operator| async move { operator.change_plan(&id, lower).await }).await.unwrap();
+    for code in ["", "", "quota_reached"] {
+        let reply = own.post(stack, &[("idempotency-key", "read")], &list).await;
+        let said = json_of(&reply)["result"]["isError"].clone();
+        assert_eq!((said, code.is_empty() || code_of(&reply) == code), (json!(!code.is_empty()), true));
+        calls += u64::from(code.is_empty());
+        assert_eq!(own.meter(stack).await.0, 1 + calls);
+    }
+}
+
+#[tokio::test]
+async fn a_repetition_is_answered_only_while_its_tenant_is_served_and_may_do_it() {
+    let stack = stack();
+    let own = Own::make(stack, "calls-key-later", Tier::Starter).await;
+    let post = (Method::POST, "/v1/collections/notes/items");
+    let headers = [("idempotency-key", "one")];
+    let body = json!({ "title": "t", "text": "t" });
+    let ask = async || {
+        own.ask(stack, "notes:read notes:write items:read items:write", post.clone(), (&headers, &body)).await
+    };
+    let first = ask().await;
+    assert_eq!(first.status(), 201);
+    for (feature, status, code, expected) in [
+        (true, Status::Active, "", 201),
+        (false, Status::Active, "feature_off", 403),
+        (true, Status::Suspended, "suspended", 403),
+        (true, Status::Active, "", 201),
+    ] {
+        let (id, overrides) = (own.id.clone(), Overrides::default().with(Feature::ApiAccess, Some(feature)));
+        let change = move |plan| Plan { status, overrides: overrides.clone(), ..plan };
+        operate(stack, |operator| async move { operator.change_plan(&id, change).await }).await.unwrap();
+        let reply = ask().await;
+        assert_eq!(
+            (reply.status().as_u16(), json_of(&reply)["code"].as_str().unwrap_or("")),
+            (expected, code)
+        );
+        if expected == 201 {
+            assert_eq!(reply.body(), first.body());
+        }
+    }
+    assert_eq!(own.notes(stack).await, 1);
+}
+
+#[tokio::test]
+async fn a_refusal_of_what_can_never_be_kept_says_what_is_kept() {
+    let stack = stack();
+    let own = Own::make(stack, "calls-used", Tier::Free).await;
+    for title in ["a", "b"] {
+        own.post(stack, &[], &create(title)).await;
+    }
+    let id = own.id.clone();
+    let none = |plan: Plan| Plan { limits: Limits { items: 0, ..plan.limits }, ..plan };
+    operate(stack, |operator| async move { operator.change_plan(&id, none).await }).await.unwrap();
+    let refused = json_of(&own.post(stack, &[], &create("c")).await);
+    let quota = &refused["result"]["_meta"]["tenancy/error"]["data"];
+    assert_eq!((&quota["kind"], &quota["limit"], &quota["used"]), (&json!("items"), &json!(0), &json!(2)));
 }
 
 #[tokio::test]

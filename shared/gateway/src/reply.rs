@@ -112,14 +112,14 @@ impl Reply {
 
     /// What is left of a quota that is used up, and when there is more. Source: draft-ietf-httpapi-ratelimit-headers.
     fn limited(self, quota: &Quota) -> Self {
-        let Quota { kind, limit, resets, .. } = quota;
+        let (Quota { kind, limit, resets, .. }, left) = (quota, quota.remaining());
         let value = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
         let reply = self.with(RATE_LIMIT_POLICY, value(format!("\"{kind}\";q={limit}")));
         match resets {
             Some(Reset { in_s, .. }) => reply
-                .with(RATE_LIMIT, value(format!("\"{kind}\";r=0;t={in_s}")))
+                .with(RATE_LIMIT, value(format!("\"{kind}\";r={left};t={in_s}")))
                 .with(header::RETRY_AFTER, (*in_s).into()),
-            None => reply.with(RATE_LIMIT, value(format!("\"{kind}\";r=0"))),
+            None => reply.with(RATE_LIMIT, value(format!("\"{kind}\";r={left}"))),
         }
     }
 

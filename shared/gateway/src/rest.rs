@@ -111,11 +111,18 @@ impl Rest {
 /// Runs an operation and commits it, or records that it is refused.
 async fn admitted(
     endpoint: &Endpoint,
-    (scope, admission): (TenantScope, Admission),
+    (mut scope, mut admission): (TenantScope, Admission),
     granted: Result<(), Problem>,
     ask: Ask,
 ) -> Result<Answer, Problem> {
     let has = |scope: &TenantScope| endpoint.feature.map_or(Ok(()), |feature| scope.demand(feature));
+    // What is remembered of the plan may be over, and the feature be there by now.
+    if granted.is_ok()
+        && has(&scope).is_err()
+        && let Some(newer) = admission.newer().await?
+    {
+        (scope, admission) = newer;
+    }
     if let Err(problem) = granted.and_then(|()| has(&scope)) {
         admission.refuse(&problem).await?;
         return Err(problem);

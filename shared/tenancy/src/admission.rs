@@ -112,7 +112,7 @@ impl Admission {
             Idempotency::Arguments => ARGUMENTS_TTL_S,
         };
         let mut names = Vec::new();
-        if operation.idempotency != Idempotency::None {
+        if operation.is_once() {
             for key in ring.shared(room.clock.now()) {
                 names.push(Named::by(key, &room, &operation).ok_or_else(no_platform_key)?);
             }
@@ -210,7 +210,7 @@ impl Admission {
                 return self.again(plan);
             }
         }
-        self.check_growth(&plan, &growth, &Stock::default()).await?;
+        self.check_possible(&plan, &growth).await?;
         let Room { plans, tenant, clock, .. } = &*self.room;
         let mut turn = self.first_turn(&plan).await?;
         let mut attempt = 0;
@@ -246,7 +246,7 @@ impl Admission {
                     if !plan.promises_as(&self.room.plan) {
                         return self.again(plan);
                     }
-                    self.check_growth(&plan, &growth, &Stock::default()).await?;
+                    self.check_possible(&plan, &growth).await?;
                     turn = self.first_turn(&plan).await?;
                 }
                 Err(Cancelled::Meter(meter)) => turn = self.next_turn(&plan, turn, &meter, now).await?,
@@ -280,6 +280,18 @@ impl Admission {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The operation under the plan as it is right now, where that promises something else; nothing where it does not.
+    ///
+    /// # Errors
+    /// [`Problem::Suspended`], or [`Problem::Unavailable`] when the store does not answer.
+    pub async fn newer(&self) -> Result<Option<(TenantScope, Self)>, Problem> {
+        let plan = self.room.newer_plan().await?;
+        if plan.promises_as(&self.room.plan) {
+            return Ok(None);
+        }
+        Ok(Some(self.emptied(plan, self.runs_left)))
     }
 
     /// The operation once more, under this plan and with nothing staged.

@@ -123,8 +123,13 @@ impl Denials {
 
     /// Counts one of a tenant's that an instance makes by itself.
     pub(crate) fn count(&self, tenant: &TenantId, problem: &Problem) {
+        self.count_code(tenant, problem.code());
+    }
+
+    /// The same of one whose code is known.
+    pub(crate) fn count_code(&self, tenant: &TenantId, code: &'static str) {
         let now = self.clock.now();
-        self.put(Some(tenant), &Counted::one(problem.code(), now), now);
+        self.put(Some(tenant), &Counted::one(code, now), now);
     }
 
     /// Whether there is something to write of a window of this tenant's that has ended.

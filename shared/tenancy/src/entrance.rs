@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     Config, Effect, Feature, Plan, Problem, Settings,
-    admission::{Admission, Idempotency, Operation},
+    admission::{Admission, Operation},
     alarm::Alarms,
     audit::Chains,
     aws::{Access, Aws, read_item},
@@ -263,7 +263,10 @@ impl Entrance {
     fn pass(&self, tenant: &Tenant, operation: &Operation) -> Result<Arc<Running>, Problem> {
         let running =
             self.turnstile.enter(&tenant.id).inspect_err(|busy| self.denials.count(&tenant.id, busy))?;
-        let is_plain = operation.effect != Effect::Uncharged && operation.idempotency == Idempotency::None;
+        if operation.effect == Effect::Uncharged {
+            self.turnstile.look(&tenant.id).inspect_err(|busy| self.denials.count(&tenant.id, busy))?;
+        }
+        let is_plain = operation.effect != Effect::Uncharged && !operation.is_once();
         if is_plain
             && !self.denials.has_ended(&tenant.id)
             && let Some(quota) = self.turnstile.believed(&tenant.id, tenant.epoch)

@@ -324,7 +324,7 @@ impl fmt::Display for Problem {
                 tier.word()
             ),
             Self::QuotaReached(quota) => quota.fmt(f),
-            Self::Busy => f.write_str("this workspace has too many calls running; try again in a moment"),
+            Self::Busy => f.write_str("this workspace makes too many calls at once; try again in a moment"),
             Self::Moving => f.write_str(
                 "this workspace is being moved, and can only be read until that is done; try again in some minutes",
             ),

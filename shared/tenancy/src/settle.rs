@@ -56,7 +56,11 @@ impl Admission {
         if effect == Effect::Write
             && let Some(before) = self.replay().await?
         {
-            return Ok(replayed(before, keep)?);
+            match self.newer().await? {
+                None => return Ok(replayed(before, keep)?),
+                // It may not be allowed any more, which its work finds out.
+                Some((again, admission)) => (scope, self) = (again, admission),
+            }
         }
         loop {
             let room = self.room();
@@ -73,6 +77,12 @@ impl Admission {
                     (self.commit(counted).await, ended)
                 }
             };
+            // Whatever else is wrong: an attempt to cross is told.
+            if let Err(err) = &ended
+                && matches!(err.as_ref(), Problem::Denied { .. })
+            {
+                return ended;
+            }
             match committed? {
                 Committed::Now => {
                     // Lambda freezes the process after the reply, so this is awaited.
@@ -80,7 +90,6 @@ impl Admission {
                     return ended;
                 }
                 Committed::Again(again, admission) => (scope, self) = (again, *admission),
-                Committed::Before(_) if matches!(effect, Effect::Read | Effect::Uncharged) => return ended,
                 before @ Committed::Before(_) => return Ok(replayed(before, keep)?),
             }
         }

@@ -25,6 +25,8 @@ const BELIEVED_S: i64 = 2;
 /// So many refusals of the store make a flood. Whoever calls less is never refused by what an instance remembers, so that a
 /// raised limit is seen by the very next call.
 const FLOOD_MIN: u32 = 8;
+/// Calls of one tenant in a minute that an instance lets look at what is used. They are not charged, and each has a record.
+const LOOKS_MAX: u32 = 60;
 /// Tenants whose quotas an instance remembers.
 const TENANTS_MAX: usize = 10_000;
 
@@ -59,6 +61,8 @@ pub(crate) struct Turnstile {
     clock: Clock,
     running: Mutex<HashMap<TenantId, u32>>,
     spent: Mutex<LruCache<TenantId, Spent>>,
+    /// The minute of a tenant's last look, and how many there were in it.
+    looks: Mutex<LruCache<TenantId, (i64, u32)>>,
 }
 
 /// A call that runs; it ends when this is dropped, in whatever way.
@@ -69,7 +73,8 @@ pub(crate) struct Running {
 
 impl Turnstile {
     pub(crate) fn new(clock: Clock) -> Self {
-        Self { clock, running: Mutex::default(), spent: Mutex::new(LruCache::new(TENANTS_MAX)) }
+        let (spent, looks) = (LruCache::new(TENANTS_MAX), LruCache::new(TENANTS_MAX));
+        Self { clock, running: Mutex::default(), spent: Mutex::new(spent), looks: Mutex::new(looks) }
     }
 
     /// Lets one more call of the tenant run.
@@ -84,6 +89,21 @@ impl Turnstile {
         }
         *count = count.saturating_add(1);
         Ok(Arc::new(Running { turnstile: Arc::clone(self), tenant: tenant.clone() }))
+    }
+
+    /// Lets one more call of the tenant look at what is used.
+    ///
+    /// # Errors
+    /// [`Problem::Busy`] where as many have looked in this minute as may.
+    pub(crate) fn look(&self, tenant: &TenantId) -> Result<(), Problem> {
+        let minute = self.clock.now().minute();
+        let mut looks = open(&self.looks);
+        let before = looks.get(tenant).filter(|(then, _)| *then == minute).map_or(0, |(_, count)| *count);
+        if before >= LOOKS_MAX {
+            return Err(Problem::Busy);
+        }
+        looks.insert(tenant.clone(), (minute, before.saturating_add(1)));
+        Ok(())
     }
 
     /// Remembers what the store has said of a quota of calls, for requests that bring the same epoch.
@@ -225,6 +245,19 @@ mod tests {
         );
         drop(running);
         assert!(open(&turnstile.running).is_empty(), "whoever has gone is forgotten");
+    }
+
+    #[test]
+    fn a_tenant_looks_so_often_in_a_minute_and_in_the_next_one_again() {
+        let (turnstile, micros) = turnstile();
+        for _ in 0..2 {
+            for _ in 0..LOOKS_MAX {
+                assert!(turnstile.look(&tenant(1)).is_ok());
+            }
+            assert!(matches!(turnstile.look(&tenant(1)), Err(Problem::Busy)));
+            assert!(turnstile.look(&tenant(2)).is_ok(), "another tenant is not kept out");
+            micros.fetch_add(60_000_000, Ordering::Relaxed);
+        }
     }
 
     /// The store refuses so often that it is a flood.

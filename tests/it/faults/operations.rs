@@ -77,6 +77,12 @@ impl Operation {
         if self == Self::Batch { 2 } else { 1 }
     }
 
+    /// How often it is done when it is asked for so many times: what writes is done once, in its parts, and what reads each
+    /// time that its reply does not get lost.
+    pub(crate) fn times(self, asked: u64) -> std::ops::RangeInclusive<u64> {
+        if self.writes() { self.parts()..=self.parts() } else { 1..=asked }
+    }
+
     /// How many items more there are when it is done, in one transaction.
     pub(crate) fn more_items(self) -> isize {
         match self {

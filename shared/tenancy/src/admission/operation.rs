@@ -41,6 +41,14 @@ pub struct Operation {
     pub request_id: String,
 }
 
+impl Operation {
+    /// Whether it is done once under its key. What writes nothing is done again, and charged again: its repetitions would else
+    /// be calls that nobody counts.
+    pub(crate) fn is_once(&self) -> bool {
+        matches!(self.effect, Effect::Write | Effect::Outside) && self.idempotency != Idempotency::None
+    }
+}
+
 /// What makes two operations of one caller the same one, which is done once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Idempotency {
@@ -60,7 +68,7 @@ pub enum Outcome<'a> {
         /// The result.
         result: &'a str,
     },
-    /// It only reads: nothing is written but the charge, and a replay reads again.
+    /// It only reads: nothing is written but the charge.
     Read,
     /// It looks at what the tenant may use and has used: it is recorded, and not charged, so that it answers when nothing is
     /// left.

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use super::Admission;
 use crate::{
     CollectionName, Effect, Problem,
+    aws::read_item,
     key::Shelf,
     plan::Plan,
     quota::{Quota, QuotaKind, Reset},
     recount::Stock,
+    scope::{Room, stock_key},
     staged::{Change, Place, Write},
 };
 
@@ -87,6 +89,17 @@ fn room(limit: u64, used: u64) -> i64 {
 }
 
 impl Admission {
+    /// Refuses what may never grow so much, whatever there is.
+    pub(super) async fn check_possible(&self, plan: &Plan, growth: &Growth) -> Result<(), Problem> {
+        if growth.beyond(plan, &Stock::default()).is_none() {
+            return Ok(());
+        }
+        // It is refused in any case, and is to be told what is used.
+        let Room { store, table, tenant, .. } = &*self.room;
+        let row = read_item(&store.client, table, stock_key(tenant), "reading what a tenant keeps").await?;
+        self.check_growth(plan, growth, &Stock::of_row(row.as_ref())).await
+    }
+
     /// Refuses what may not grow so much, seeing what there is.
     pub(super) async fn check_growth(
         &self,

@@ -8,13 +8,17 @@ use super::{
 };
 use crate::{
     Problem,
-    audit::{Chain, Decision, Entry, Link, Resource},
-    aws::store_problem,
+    audit::{Chain, Decision, Entry, Link, Resource, add_record},
+    aws::pause,
     clock::Moment,
     key::Shelf,
     plan::Plan,
     staged::{Change, Place, Write},
 };
+
+/// Turns of the record of a refusal that meets a change of the plan.
+const DENIAL_ATTEMPTS_MAX: u32 = 4;
+const DENYING: &str = "recording a refusal";
 
 /// What a call is about: what it was asked for, and every item that it changes. What was not even valid named nothing, and
 /// may be anything: a secret in the place of its name.
@@ -61,24 +65,44 @@ impl Admission {
         if !self.room.denials.may_record(&self.room.tenant, code) {
             return Ok(());
         }
+        let mut plan = self.room.plan.clone();
+        for attempt in 0..DENIAL_ATTEMPTS_MAX {
+            pause(attempt).await;
+            // Nothing is written that a move would have to copy again.
+            if plan.moving.is_some() {
+                return self.count_denial(code);
+            }
+            if self.put_denial(&plan, code).await? {
+                return Ok(());
+            }
+            // Under another plan the trail may be in another table.
+            plan = match self.room.newer_plan().await {
+                Err(Problem::Suspended) => return self.count_denial(code),
+                read => read?,
+            };
+        }
+        Err(Problem::Unavailable { doing: DENYING, source: None })
+    }
+
+    fn count_denial(&self, code: &'static str) -> Result<(), Problem> {
+        self.room.denials.count_code(&self.room.tenant, code);
+        Ok(())
+    }
+
+    /// Whether the record is there; `false` where the plan is another one, or somebody else is at it.
+    async fn put_denial(&self, plan: &Plan, code: &'static str) -> Result<bool, Problem> {
         let (room, now) = (&self.room, self.room.clock.now());
         let asked: Vec<Resource> = self.operation.resource.iter().cloned().collect();
-        let (chain, link) = self.link(&room.plan, now, (Decision::Denied, code), &asked)?;
-        let put = room.store.client.put_item().table_name(&*room.table);
-        let put = put.set_item(Some(link.item.clone())).condition_expression("attribute_not_exists(pk)");
-        match put.send().await {
-            Ok(_) => {
-                room.chains.keep(&room.tenant, chain.after(link));
-                Ok(())
-            }
-            // The key is of this attempt alone: its record is there, and the reply that said so was lost.
-            Err(err)
-                if err.as_service_error().is_some_and(|err| err.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
-            }
-            Err(err) => Err(store_problem("recording a refusal", err)),
+        let (chain, link) = self.link(plan, now, (Decision::Denied, code), &asked)?;
+        let table = plan.placement.table(room.plans.table(), &room.tenant);
+        let written = add_record((room, plan), &table, link.item.clone()).await;
+        match written {
+            Ok(true) => room.chains.keep(&room.tenant, chain.after(link)),
+            Ok(false) => room.chains.keep(&room.tenant, chain),
+            // Where no reply came, nobody knows whether the record is there: then the chain ends.
+            Err(_) => {}
         }
+        written
     }
 
     fn link(

@@ -106,6 +106,12 @@ impl Spot {
         let until = Moment::at_micros(midnight.saturating_mul(1_000_000).saturating_sub(1));
         (self.from <= until).then_some(Self { from: self.from, until, after: None })
     }
+
+    /// What the keys of its day are before: a key is the time of its record and more. The last moment of a day is a part of it.
+    fn bound(&self) -> String {
+        let is_last = self.until.micros().rem_euclid(DAY_S * 1_000_000) == DAY_S * 1_000_000 - 1;
+        self.until.rfc3339() + if is_last { "~" } else { "" }
+    }
 }
 
 /// The trail of one tenant in one table.
@@ -159,7 +165,7 @@ impl Trail<'_> {
             .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :until")
             .expression_attribute_values(":pk", text(&partition))
             .expression_attribute_values(":from", text(&spot.from.rfc3339()))
-            .expression_attribute_values(":until", text(&spot.until.rfc3339()))
+            .expression_attribute_values(":until", text(&spot.bound()))
             .scan_index_forward(false)
             .set_exclusive_start_key(start)
             .consistent_read(true);
@@ -222,5 +228,8 @@ mod tests {
         let before = spot.day_before().unwrap();
         assert_eq!(before.until.rfc3339(), "2026-11-23T23:59:59.999999Z");
         assert_eq!(before.day_before(), None);
+        // What was recorded in it is found, and what was recorded at the moment before which is asked is not.
+        let last = "2026-11-23T23:59:59.999999Z#0000000001#x";
+        assert!(last <= &*before.bound() && "2026-11-24T12:00:00.000000Z#0000000001#x" > &*spot.bound());
     }
 }
