@@ -53,6 +53,8 @@ pub struct Local {
     pub mover: Operator,
     /// Those that have data keys wrapped anew, by the keeper's.
     pub keeper: Operator,
+    /// Those that erase tenants, by the eraser's.
+    pub eraser: Operator,
     /// Those that read audit trails, by the auditor's.
     pub auditor: Operator,
     /// Those that read what was used, by the accountant's.
@@ -118,6 +120,7 @@ impl Local {
         let operator = open_operator("OperatorRole", &stack, &sessions, &aws).await?;
         let mover = open_operator("MoverRole", &stack, &sessions, &aws).await?;
         let keeper = open_operator("KeeperRole", &stack, &sessions, &aws).await?;
+        let eraser = open_operator("EraserRole", &stack, &sessions, &aws).await?;
         let auditor = open_operator("AuditorRole", &stack, &sessions, &aws).await?;
         let accountant = open_operator("AccountantRole", &stack, &sessions, &aws).await?;
         seed(&operator, &options.tenants, &idp).await?;
@@ -130,6 +133,7 @@ impl Local {
             operator,
             mover,
             keeper,
+            eraser,
             auditor,
             accountant,
             port,
@@ -194,7 +198,8 @@ impl Local {
             let session = [given.access_key_id, given.secret_access_key, given.session_token];
             Ok((role.to_owned(), session))
         };
-        let sessions = ["OperatorRole", "MoverRole", "KeeperRole", "AuditorRole", "AccountantRole"];
+        let sessions =
+            ["OperatorRole", "MoverRole", "KeeperRole", "EraserRole", "AuditorRole", "AccountantRole"];
         let sessions = sessions.into_iter().map(role);
         Ok(Hands {
             settings: settings(&self.stack),

@@ -98,6 +98,13 @@ fn who_hash(issuer: &str, subject: &str, client: &str, salt: &str) -> String {
     hash_of(b"insula/1/audit/who", &who)
 }
 
+/// What is left of a record once its caller is erased.
+pub(crate) fn without_caller(record: &Item) -> Item {
+    let mut left = record.clone();
+    left.retain(|name, _| !WHO.contains(&name.as_str()));
+    left
+}
+
 /// The hash of a record: over all of it but the hash itself and what the commitment stands for.
 fn hash(record: &Item) -> String {
     let covered = |name: &&String| *name != HASH && !WHO.contains(&name.as_str());

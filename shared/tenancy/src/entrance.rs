@@ -310,7 +310,7 @@ impl Entrance {
         let plan = self.plans.read(&store.client, &tenant.id, tenant.epoch).await?;
         match plan.status {
             Status::Active => Ok((store, plan)),
-            Status::Suspended => Err(Problem::Suspended),
+            Status::Suspended | Status::Erasing | Status::Erased => Err(Problem::Suspended),
         }
     }
 

@@ -78,7 +78,7 @@ pub use gauge::Gauge;
 pub use invoke::Answered;
 pub use key::{CollectionName, CollectionNameError, ItemId, ItemIdError};
 pub use meter::{Meter, StreamEvent, StreamReply, start_meter};
-pub use plan::{Limits, Moving, Placement, Plan, Spread};
+pub use plan::{AuditEnd, Erasure, Limits, Moving, Placement, Plan, Spread};
 pub use problem::{Cause, Denial, Problem, Unauthenticated};
 pub use profile::Profile;
 pub use quota::{Quota, QuotaKind, Reset};

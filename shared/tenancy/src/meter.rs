@@ -16,6 +16,7 @@ use crate::{
 
 mod change;
 mod denials;
+mod erased;
 mod heads;
 mod lifecycle;
 mod rollups;
@@ -110,12 +111,12 @@ impl Meter {
             }
         }
         // Boxed, since a caller's future would be as large as all that this one waits for.
-        match Box::pin(self.follow(&changes, denials::broken(&event.records))).await {
+        let first = changes.first().map(|change| change.sequence.clone());
+        match Box::pin(self.follow(changes, denials::broken(&event.records))).await {
             Ok(lines) => (StreamReply::from(unread), lines),
             Err(problem) => {
                 let cause = std::error::Error::source(&problem).map(ToString::to_string);
                 tracing::error!(code = problem.code(), cause, "the stream could not be followed");
-                let first = changes.first().map(|change| change.sequence.clone());
                 (StreamReply::from(first.or(unread)), String::new())
             }
         }
@@ -123,9 +124,10 @@ impl Meter {
 
     /// Everything that follows changes gets all of them. The operator is told before the heads go on, so that nothing is
     /// passed over in silence.
-    async fn follow(&self, changes: &[Change], mut alarms: Vec<Alarm>) -> Result<String, Problem> {
+    async fn follow(&self, changes: Vec<Change>, mut alarms: Vec<Alarm>) -> Result<String, Problem> {
         let now = self.clock.now();
-        let (of_tenants, heads) = self.heads.follow(changes, now).await?;
+        let changes = erased::left(&self.heads.client, &self.heads.table, changes).await?;
+        let (of_tenants, heads) = self.heads.follow(&changes, now).await?;
         alarms.extend(of_tenants);
         let mut lines = String::new();
         for alarm in alarms {
@@ -137,11 +139,11 @@ impl Meter {
             let detail = json!({ "tenant": id, "class": class, "day": day, "record": record });
             self.events.put("Audit Trail Broken", &detail).await?;
         }
-        for (kind, detail) in lifecycle::events(changes) {
+        for (kind, detail) in lifecycle::events(&changes) {
             self.events.put(kind, &detail).await?;
         }
         rollups::write(&self.heads.client, &self.heads.table, heads).await?;
-        for (tenant, counted) in self.stocks.follow(changes, now).await {
+        for (tenant, counted) in self.stocks.follow(&changes, now).await {
             lines += &self.recounted(&tenant, &counted).await;
         }
         Ok(lines)

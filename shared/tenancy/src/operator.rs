@@ -19,6 +19,7 @@ use crate::{
 mod audit;
 mod denials;
 mod domains;
+mod eraser;
 mod followers;
 mod keys;
 mod mover;
@@ -33,6 +34,7 @@ use followers::Followers;
 
 pub use crate::registry::ROUTE_TTL_S;
 pub use denials::DenialRecord;
+pub use eraser::Erased;
 pub use keys::Rewrapped;
 pub use mover::Moved;
 pub use partitions::Sum;

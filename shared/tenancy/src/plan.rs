@@ -22,8 +22,10 @@ use crate::{
     tenant::{Status, TenantId, Tier, UnknownWord},
 };
 
+mod erasure;
 mod spread;
 
+pub use erasure::{AuditEnd, Erasure};
 pub use spread::Spread;
 pub(crate) use spread::{Settled, parts};
 
@@ -52,6 +54,8 @@ pub struct Plan {
     pub data_key: u32,
     /// ARN of the KMS key that new data keys are wrapped under, if it is the tenant's own.
     pub own_kms_key: Option<String>,
+    /// How the tenant is erased; there as soon as its status says that it is, and never before.
+    pub erasure: Option<Erasure>,
 }
 
 /// Where a tenant's data is.
@@ -223,6 +227,7 @@ impl Plan {
             moving: None,
             data_key: 1,
             own_kms_key: None,
+            erasure: None,
         }
     }
 
@@ -286,6 +291,7 @@ impl Plan {
             let limits = self.collection_items.iter().map(|(name, limit)| (name.to_string(), number(*limit)));
             item.insert("collection_items".to_owned(), AttributeValue::M(limits.collect()));
         }
+        item.extend(self.erasure.iter().flat_map(Erasure::attributes));
         item.extend(self.spread.attributes());
         item
     }
@@ -293,9 +299,14 @@ impl Plan {
     pub(crate) fn read(item: &HashMap<String, AttributeValue>) -> Option<Self> {
         let number = |name: &str| item.get(name)?.as_n().ok()?.parse::<u64>().ok();
         let text = |name: &str| item.get(name)?.as_s().ok();
+        let status: Status = text("status")?.parse().ok()?;
+        let erasure = Erasure::read(item)?;
+        if status.is_gone() != erasure.is_some() {
+            return None;
+        }
         Some(Self {
             epoch: number("epoch")?,
-            status: text("status")?.parse().ok()?,
+            status,
             tier: text("tier")?.parse().ok()?,
             limits: Limits {
                 calls_month: number("calls_month")?,
@@ -314,6 +325,7 @@ impl Plan {
                 Some(arn) => Some(arn.as_s().ok()?.clone()),
                 None => None,
             },
+            erasure,
         })
     }
 

@@ -115,6 +115,9 @@ impl Recount<'_> {
         for attempt in 0..ATTEMPTS_MAX {
             pause(attempt).await;
             let plan = Plan::fetch(self.client, self.data, tenant).await?;
+            if plan.status.is_gone() {
+                return Err(conflict("the tenant is erased"));
+            }
             if plan.moving.is_some() {
                 return Err(conflict("the tenant's data is being moved"));
             }

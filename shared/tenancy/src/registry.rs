@@ -151,10 +151,12 @@ impl Registry {
         }
     }
 
-    /// A tenant's own row.
+    /// A tenant's own row; none of one whose erasure has begun.
     pub(crate) async fn tenant(&self, id: &TenantId) -> Result<Option<TenantRow>, Problem> {
         let row = Row::Tenant(id.clone());
         match self.row(&row).await? {
+            // Whatever still leads to it leads nowhere.
+            Some(item) if is_gone(&item) => Ok(None),
             Some(item) => read_tenant(id, &item).map(Some).ok_or_else(|| broken(&row)),
             None => Ok(None),
         }
@@ -227,6 +229,10 @@ fn projection() -> String {
 
 fn broken(row: &Row) -> Problem {
     Problem::internal("reading the registry", format!("the row {} is not whole", row.key()))
+}
+
+fn is_gone(item: &Item) -> bool {
+    text(item, "status").and_then(|word| word.parse().ok()).is_some_and(Status::is_gone)
 }
 
 fn read_tenant(id: &TenantId, item: &Item) -> Option<TenantRow> {

@@ -145,7 +145,7 @@ impl Room {
         let plan = self.plans.read(&self.store.client, &self.tenant, self.routed_epoch).await?;
         match plan.status {
             Status::Active => Ok(plan),
-            Status::Suspended => Err(Problem::Suspended),
+            Status::Suspended | Status::Erasing | Status::Erased => Err(Problem::Suspended),
         }
     }
 

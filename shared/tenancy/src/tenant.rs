@@ -90,6 +90,10 @@ pub enum Status {
     Active,
     /// Known, kept, and not served.
     Suspended,
+    /// Known to the operator alone, while what it had is being removed. Nothing leads back from here.
+    Erasing,
+    /// Known to the operator alone, and nothing is left but its name, which is never another tenant's.
+    Erased,
 }
 
 impl Status {
@@ -99,6 +103,17 @@ impl Status {
         match self {
             Self::Active => "active",
             Self::Suspended => "suspended",
+            Self::Erasing => "erasing",
+            Self::Erased => "erased",
+        }
+    }
+
+    /// Whether its erasure has begun.
+    #[must_use]
+    pub const fn is_gone(self) -> bool {
+        match self {
+            Self::Active | Self::Suspended => false,
+            Self::Erasing | Self::Erased => true,
         }
     }
 }
@@ -107,7 +122,8 @@ impl FromStr for Status {
     type Err = UnknownWord;
 
     fn from_str(text: &str) -> Result<Self, UnknownWord> {
-        [Self::Active, Self::Suspended].into_iter().find(|status| status.word() == text).ok_or(UnknownWord)
+        let all = [Self::Active, Self::Suspended, Self::Erasing, Self::Erased];
+        all.into_iter().find(|status| status.word() == text).ok_or(UnknownWord)
     }
 }
 

@@ -33,8 +33,13 @@ fn of(change: &Change) -> Vec<Event> {
         let kind = match after.status {
             Status::Active => "Tenant Resumed",
             Status::Suspended => "Tenant Suspended",
+            Status::Erasing => "Tenant Erasing",
+            Status::Erased => "Tenant Erased",
         };
         events.push((kind, detail(json!({}))));
+    }
+    if after.status.is_gone() {
+        return events;
     }
     if before.placement != after.placement {
         let (from, to) = (before.placement.word(), after.placement.word());
@@ -51,7 +56,7 @@ fn of(change: &Change) -> Vec<Event> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Limits, Moving, Placement, TenantId, Tier};
+    use crate::{AuditEnd, Erasure, Limits, Moving, Placement, TenantId, Tier};
 
     fn kinds(before: Option<&Plan>, after: Option<&Plan>) -> Vec<&'static str> {
         let tenant = TenantId::spell([7; 16]);
@@ -85,5 +90,10 @@ mod tests {
         let business = Plan { tier: Tier::Business, limits: Limits::of(Tier::Business), ..plan.clone() };
         assert_eq!(kinds(Some(&plan), Some(&business)), ["Tenant Plan Changed"]);
         assert_eq!(kinds(Some(&plan), None), none);
+        let erasure = Some(Erasure { audit: AuditEnd::Removed, collections: Vec::new() });
+        let erasing = Plan { status: Status::Erasing, erasure: erasure.clone(), ..moved.clone() };
+        assert_eq!(kinds(Some(&moved), Some(&erasing)), ["Tenant Erasing"]);
+        let erased = Plan { status: Status::Erased, erasure, ..Plan::of(Tier::Business, 9) };
+        assert_eq!(kinds(Some(&erasing), Some(&erased)), ["Tenant Erased"], "and no move of nothing");
     }
 }

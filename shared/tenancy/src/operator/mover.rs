@@ -41,6 +41,13 @@ pub struct Moved {
     pub removed: u64,
 }
 
+/// One step of what is done to a tenant's rows: its writes hold only while the plan has this epoch.
+pub(super) struct Step<'s> {
+    pub(super) id: &'s TenantId,
+    pub(super) epoch: u64,
+    pub(super) doing: &'static str,
+}
+
 /// A move: from which table to which, and every partition there can be.
 struct Way<'m> {
     id: &'m TenantId,
@@ -68,7 +75,7 @@ impl Operator {
         to: Placement,
         collections: &[CollectionName],
     ) -> Result<Moved, Problem> {
-        let mut plan = self.plan(id).await?;
+        let mut plan = self.standing_plan(id).await?;
         if to == Placement::Dedicated && plan.tier != Tier::Business {
             let detail = "only a tenant of the tier business has a table of its own".to_owned();
             return Err(Problem::Invalid { detail });
@@ -83,10 +90,10 @@ impl Operator {
         } else if plan.moving.is_some() {
             plan = self.change_plan(id, |plan| Plan { moving: None, ..plan }).await?;
         }
-        let mut removed = 0_u64;
+        let (mut removed, step) = (0_u64, way.step(plan.epoch));
         if self.has_table(&way.from).await? {
             for partition in &way.partitions {
-                removed = removed.saturating_add(self.empty(&way, plan.epoch, partition).await?);
+                removed = removed.saturating_add(self.empty(&step, &way.from, partition).await?);
             }
         }
         Ok(Moved { sum, removed })
@@ -138,7 +145,7 @@ impl Operator {
     }
 
     /// When the tenant was made.
-    async fn made(&self, id: &TenantId) -> Result<Moment, Problem> {
+    pub(super) async fn made(&self, id: &TenantId) -> Result<Moment, Problem> {
         let row = self.row(&Row::Tenant(id.clone())).await?;
         let made = row.as_ref().and_then(|item| item.get("made_s")?.as_n().ok()?.parse().ok());
         let made_s = made.ok_or(Problem::NotFound { kind: "tenant" })?;
@@ -147,16 +154,16 @@ impl Operator {
 
     /// Makes a partition of the other side what it is on this side: what is there and not here is removed.
     async fn copy(&self, way: &Way<'_>, epoch: u64, partition: &str) -> Result<(), Problem> {
-        let mut here = BTreeSet::new();
+        let (mut here, step) = (BTreeSet::new(), way.step(epoch));
         let mut pages = Pages::new(&self.client, &way.from, partition);
         while let Some(items) = pages.next().await? {
             here.extend(items.iter().filter_map(sort_key));
-            self.write(way, epoch, &items, |item| put(&way.to, item)).await?;
+            self.write(&step, &items, |item| put(&way.to, item)).await?;
         }
         let mut pages = Pages::new(&self.client, &way.to, partition);
         while let Some(mut items) = pages.next().await? {
             items.retain(|item| sort_key(item).is_none_or(|key| !here.contains(&key)));
-            self.write(way, epoch, &items, |item| remove(&way.to, item)).await?;
+            self.write(&step, &items, |item| remove(&way.to, item)).await?;
         }
         Ok(())
     }
@@ -164,8 +171,8 @@ impl Operator {
     /// What both sides have, if it is the same and as much as the tenant's own count says.
     async fn agree(&self, way: &Way<'_>) -> Result<Sum, Problem> {
         let (from, to) = (self.sum(&way.from, way).await?, self.sum(&way.to, way).await?);
-        let counted = self.counted_items(way).await?;
-        let found = self.count_items(way).await?;
+        let counted = self.counted_items(&way.from, way.id).await?;
+        let found = self.count_items(&way.from, way.id, &way.partitions).await?;
         if from != to || counted != found {
             let detail = format!(
                 "the tenant stays where it was: {} items here and {} there, {found} in the collections that were \
@@ -188,12 +195,17 @@ impl Operator {
         Ok(summing.done())
     }
 
-    /// Items of collections that were found.
-    async fn count_items(&self, way: &Way<'_>) -> Result<u64, Problem> {
-        let start = format!("TENANT#{}#ITEM#", way.id);
+    /// Items of collections that are found in a table.
+    pub(super) async fn count_items(
+        &self,
+        table: &str,
+        id: &TenantId,
+        partitions: &[String],
+    ) -> Result<u64, Problem> {
+        let start = format!("TENANT#{id}#ITEM#");
         let mut found = 0_u64;
-        for partition in way.partitions.iter().filter(|key| key.starts_with(&start)) {
-            let mut pages = Pages::new(&self.client, &way.from, partition);
+        for partition in partitions.iter().filter(|key| key.starts_with(&start)) {
+            let mut pages = Pages::of_keys(&self.client, table, partition);
             while let Some(items) = pages.next().await? {
                 found = found.saturating_add(u64::try_from(items.len()).unwrap_or(u64::MAX));
             }
@@ -202,32 +214,31 @@ impl Operator {
     }
 
     /// Items as the transactions counted them.
-    async fn counted_items(&self, way: &Way<'_>) -> Result<u64, Problem> {
+    pub(super) async fn counted_items(&self, table: &str, id: &TenantId) -> Result<u64, Problem> {
         let key = HashMap::from([
-            ("pk".to_owned(), text(&Family::Meter.of(way.id))),
+            ("pk".to_owned(), text(&Family::Meter.of(id))),
             ("sk".to_owned(), text("STORAGE")),
         ]);
-        let counter = read_item(&self.client, &way.from, key, MOVING).await?;
+        let counter = read_item(&self.client, table, key, "counting a tenant's items").await?;
         let counted = counter.as_ref().and_then(|item| item.get("item_count")?.as_n().ok()?.parse().ok());
         Ok(counted.unwrap_or(0))
     }
 
-    /// Removes a partition of this side, and says how many items it had.
-    async fn empty(&self, way: &Way<'_>, epoch: u64, partition: &str) -> Result<u64, Problem> {
+    /// Removes a partition, and says how many items it had.
+    pub(super) async fn empty(&self, step: &Step<'_>, table: &str, partition: &str) -> Result<u64, Problem> {
         let mut removed = 0_u64;
-        let mut pages = Pages::new(&self.client, &way.from, partition);
+        let mut pages = Pages::of_keys(&self.client, table, partition);
         while let Some(items) = pages.next().await? {
             removed = removed.saturating_add(u64::try_from(items.len()).unwrap_or(u64::MAX));
-            self.write(way, epoch, &items, |item| remove(&way.from, item)).await?;
+            self.write(step, &items, |item| remove(table, item)).await?;
         }
         Ok(removed)
     }
 
     /// Writes in transactions, each of which holds only if the plan still has this epoch.
-    async fn write(
+    pub(super) async fn write(
         &self,
-        way: &Way<'_>,
-        epoch: u64,
+        step: &Step<'_>,
         items: &[Item],
         action: impl Fn(&Item) -> Result<TransactWriteItem, Problem>,
     ) -> Result<(), Problem> {
@@ -240,30 +251,30 @@ impl Operator {
             };
             let count = rest.iter().take(ITEMS_MAX).take_while(fits).count().max(1);
             let (chunk, later) = rest.split_at(count);
-            let mut actions = vec![self.still(way.id, epoch)?];
+            let mut actions = vec![self.still(step)?];
             for item in chunk {
                 actions.push(action(item)?);
             }
-            self.transact(actions).await?;
+            self.transact(actions, step.doing).await?;
             rest = later;
         }
         Ok(())
     }
 
     /// The condition that the plan still has this epoch.
-    fn still(&self, id: &TenantId, epoch: u64) -> Result<TransactWriteItem, Problem> {
+    fn still(&self, step: &Step<'_>) -> Result<TransactWriteItem, Problem> {
         let check = ConditionCheck::builder()
             .table_name(&self.data)
-            .key("pk", text(&Family::Plan.of(id)))
+            .key("pk", text(&Family::Plan.of(step.id)))
             .key("sk", text("PLAN"))
             .condition_expression("epoch = :epoch")
-            .expression_attribute_values(":epoch", AttributeValue::N(epoch.to_string()))
+            .expression_attribute_values(":epoch", AttributeValue::N(step.epoch.to_string()))
             .build()
             .map_err(fault)?;
         Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
-    async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<(), Problem> {
+    async fn transact(&self, actions: Vec<TransactWriteItem>, doing: &'static str) -> Result<(), Problem> {
         for attempt in 0..WRITE_ATTEMPTS_MAX {
             let request = self.client.transact_write_items().set_transact_items(Some(actions.clone()));
             let err = match request.send().await {
@@ -273,17 +284,24 @@ impl Operator {
             let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
                 err.as_service_error()
             else {
-                return Err(store_problem(MOVING, err));
+                return Err(store_problem(doing, err));
             };
             let failed = |reason: &CancellationReason| reason.code() == Some("ConditionalCheckFailed");
             if cancelled.cancellation_reasons().iter().any(failed) {
-                let detail = "the plan was changed meanwhile; look at it, and move again".to_owned();
+                let detail =
+                    "the plan was changed meanwhile; look at it, and go on with the same command".to_owned();
                 return Err(Problem::Conflict { detail });
             }
             let pause_ms = 20_u64.saturating_mul(1 << attempt);
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
         }
-        Err(Problem::Unavailable { doing: MOVING, source: None })
+        Err(Problem::Unavailable { doing, source: None })
+    }
+}
+
+impl Way<'_> {
+    const fn step(&self, epoch: u64) -> Step<'_> {
+        Step { id: self.id, epoch, doing: MOVING }
     }
 }
 
@@ -291,12 +309,12 @@ fn sort_key(item: &Item) -> Option<String> {
     item.get("sk")?.as_s().ok().cloned()
 }
 
-fn put(table: &str, item: &Item) -> Result<TransactWriteItem, Problem> {
+pub(super) fn put(table: &str, item: &Item) -> Result<TransactWriteItem, Problem> {
     let put = Put::builder().table_name(table).set_item(Some(item.clone())).build().map_err(fault)?;
     Ok(TransactWriteItem::builder().put(put).build())
 }
 
-fn remove(table: &str, item: &Item) -> Result<TransactWriteItem, Problem> {
+pub(super) fn remove(table: &str, item: &Item) -> Result<TransactWriteItem, Problem> {
     let key = |name: &str| item.get(name).cloned().unwrap_or(AttributeValue::Null(true));
     let delete = Delete::builder().table_name(table).key("pk", key("pk")).key("sk", key("sk"));
     Ok(TransactWriteItem::builder().delete(delete.build().map_err(fault)?).build())

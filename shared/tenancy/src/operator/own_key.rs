@@ -67,7 +67,12 @@ impl Operator {
         if self.keys_of(id).await?.iter().any(|row| is_under(row, arn)) {
             return Err(Problem::Conflict { detail: "data keys are wrapped under this key".to_owned() });
         }
-        match self.kms.schedule_key_deletion().key_id(arn).pending_window_in_days(DAYS_LEFT).send().await {
+        self.end_key(arn, DAYS_LEFT).await
+    }
+
+    /// Has KMS remove a key after so many days.
+    pub(super) async fn end_key(&self, arn: &str, days: i32) -> Result<(), Problem> {
+        match self.kms.schedule_key_deletion().key_id(arn).pending_window_in_days(days).send().await {
             Ok(_) => Ok(()),
             // It was told so before.
             Err(err)

@@ -17,18 +17,21 @@ use crate::{Placement, Problem, TenantId, aws::store_problem};
 const TABLE_ATTEMPTS_MAX: u32 = 60;
 
 impl Operator {
-    /// Removes the empty table that a move back left. Instances may ask it for as long as they remember a route, so
+    /// Removes the empty table that a move back left, or whatever there is of an erased tenant's. Instances may ask it for as long as they remember a route, so
     /// this is not part of the move: wait [`crate::operator::ROUTE_TTL_S`] seconds before.
     ///
     /// # Errors
     /// [`Problem::Conflict`] for a tenant whose data is there, or on its way.
     pub async fn drop_own_table(&self, id: &TenantId) -> Result<(), Problem> {
         let plan = self.plan(id).await?;
-        if plan.placement == Placement::Dedicated || plan.moving.is_some() {
+        let is_needed = plan.placement == Placement::Dedicated || plan.moving.is_some();
+        if is_needed && !plan.status.is_gone() {
             return Err(Problem::Conflict { detail: "the tenant's data is in this table".to_owned() });
         }
         let name = Placement::Dedicated.table(&self.data.as_str().into(), id);
-        if let Some(table) = self.described(&name).await? {
+        let table = self.described(&name).await?;
+        // One that is on its way out needs no second order.
+        if let Some(table) = table.filter(|table| table.table_status != Some(TableStatus::Deleting)) {
             if let Some(stream) = table.latest_stream_arn() {
                 self.followers.leave(stream).await?;
             }

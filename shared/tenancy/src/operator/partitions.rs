@@ -34,6 +34,22 @@ pub(super) fn partitions(
     keys
 }
 
+/// The partition keys, in the table of all, of what the stream's function makes of a tenant's audit trail: how far its
+/// chains go, and what was counted.
+pub(super) fn followed(tenant: &TenantId, (first, last): (Moment, Moment)) -> Vec<String> {
+    let mut keys = Vec::new();
+    let mut day = first;
+    while day.day() <= last.day() {
+        keys.push(Family::Head(&day.day()).of(tenant));
+        let rollup = Family::Rollup(&day.month()).of(tenant);
+        if !keys.contains(&rollup) {
+            keys.push(rollup);
+        }
+        day = day.plus_s(24 * 3600);
+    }
+    keys
+}
+
 /// All items of a partition, a page at a time.
 pub(super) struct Pages<'p> {
     client: &'p Client,
@@ -41,11 +57,18 @@ pub(super) struct Pages<'p> {
     partition: &'p str,
     start: Option<Item>,
     done: bool,
+    /// The attributes that are asked for; all without it.
+    projection: Option<&'static str>,
 }
 
 impl<'p> Pages<'p> {
     pub(super) const fn new(client: &'p Client, table: &'p str, partition: &'p str) -> Self {
-        Self { client, table, partition, start: None, done: false }
+        Self { client, table, partition, start: None, done: false, projection: None }
+    }
+
+    /// The same without what the items say.
+    pub(super) fn of_keys(client: &'p Client, table: &'p str, partition: &'p str) -> Self {
+        Self { projection: Some("pk, sk"), ..Self::new(client, table, partition) }
     }
 
     /// The next page; `None` at the end.
@@ -59,6 +82,7 @@ impl<'p> Pages<'p> {
             .table_name(self.table)
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", AttributeValue::S(self.partition.to_owned()))
+            .set_projection_expression(self.projection.map(str::to_owned))
             .set_exclusive_start_key(self.start.take())
             .consistent_read(true);
         let reply = request.send().await.map_err(|err| store_problem("reading a partition", err))?;

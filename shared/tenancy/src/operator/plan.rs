@@ -18,15 +18,29 @@ impl Operator {
         Plan::fetch(&self.client, &self.data, id).await
     }
 
+    /// The plan of a tenant that is there to stay.
+    ///
+    /// # Errors
+    /// As [`Operator::plan`], and [`Problem::Conflict`] when the tenant's erasure has begun.
+    pub async fn standing_plan(&self, id: &TenantId) -> Result<Plan, Problem> {
+        let plan = self.plan(id).await?;
+        if plan.status.is_gone() {
+            return Err(Problem::Conflict {
+                detail: "the tenant is erased, and nothing leads back".to_owned(),
+            });
+        }
+        Ok(plan)
+    }
+
     /// Changes a tenant's plan, which counts from the next call on, and gives it back as it is now. Its epoch is
     /// counted here.
     ///
     /// # Errors
-    /// As [`Operator::plan`], and [`Problem::Conflict`] when others change it all the time.
+    /// As [`Operator::standing_plan`], and [`Problem::Conflict`] when others change it all the time.
     pub async fn change_plan(&self, id: &TenantId, change: impl Fn(Plan) -> Plan) -> Result<Plan, Problem> {
         let mut attempts_left = ATTEMPTS_MAX;
         loop {
-            let before = self.plan(id).await?;
+            let before = self.standing_plan(id).await?;
             let epoch = before.epoch.saturating_add(1);
             let after = Plan { epoch, ..change(before.clone()) };
             match self.replace_plan(id, &before, after).await {
@@ -42,13 +56,19 @@ impl Operator {
     /// be one more than the one that is there, so that no two changes meet unseen.
     ///
     /// # Errors
-    /// [`Problem::Conflict`] when the epoch is not the next, or the tenant's counters passed a part that was to be theirs.
+    /// As [`Operator::standing_plan`], and [`Problem::Conflict`] when the epoch is not the next, or the tenant's counters
+    /// passed a part that was to be theirs.
     pub async fn set_plan(&self, id: &TenantId, plan: &Plan) -> Result<(), Problem> {
-        let before = self.plan(id).await?;
+        let before = self.standing_plan(id).await?;
         self.replace_plan(id, &before, plan.clone()).await.map(drop)
     }
 
-    async fn replace_plan(&self, id: &TenantId, before: &Plan, after: Plan) -> Result<Plan, Problem> {
+    pub(super) async fn replace_plan(
+        &self,
+        id: &TenantId,
+        before: &Plan,
+        after: Plan,
+    ) -> Result<Plan, Problem> {
         let (plan, checks) = self.settle(id, (before, after)).await?;
         let update = Update::builder()
             .table_name(&self.registry)

@@ -140,7 +140,7 @@ fn functions_have_the_fewest_rights() {
     FailedChanges: Allow sqs:SendMessage ON arn:aws:sqs:FailedChanges
     Heads: Allow dynamodb:BatchGetItem dynamodb:PutItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#HEAD#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
     Rollups: Allow dynamodb:BatchGetItem dynamodb:UpdateItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#ROLLUP#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
-    Plans: Allow dynamodb:GetItem dynamodb:ConditionCheckItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#PLAN"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    Plans: Allow dynamodb:GetItem dynamodb:BatchGetItem dynamodb:ConditionCheckItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#PLAN"]}, Null: {dynamodb:LeadingKeys: "false"}}
     Stock: Allow dynamodb:GetItem dynamodb:UpdateItem ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-?????????????????????????? {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#METER"]}, Null: {dynamodb:LeadingKeys: "false"}}
     Shelves: Allow dynamodb:Query ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-?????????????????????????? {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#ITEM#*", "TENANT#??????????????????????????#SETTINGS", "TENANT#??????????????????????????#SECRET", "TENANT#??????????????????????????#MEMBER", "TENANT#??????????????????????????#ASSET", "TENANT#??????????????????????????#DOMAIN"]}, Null: {dynamodb:LeadingKeys: "false"}}
     TellTheOperator: Allow events:PutEvents ON arn:aws:events:event-bus/default
@@ -167,10 +167,13 @@ fn the_operator_plans_tenants_and_reads_nothing_of_theirs_but_counters_of_calls(
     "#);
     let without = load(&[("OperatorPrincipal", "")]).unwrap();
     let theirs = |name: &str| {
-        matches!(name, "OperatorRole" | "MoverRole" | "KeeperRole" | "AuditorRole" | "AccountantRole")
+        matches!(
+            name,
+            "OperatorRole" | "MoverRole" | "KeeperRole" | "EraserRole" | "AuditorRole" | "AccountantRole"
+        )
     };
     assert!(without.roles.iter().all(|role| !theirs(&role.name)));
-    assert_eq!(without.roles.len().checked_add(5), Some(load(&[]).unwrap().roles.len()));
+    assert_eq!(without.roles.len().checked_add(6), Some(load(&[]).unwrap().roles.len()));
 }
 
 #[test]
@@ -185,6 +188,44 @@ fn the_keeper_has_keys_wrapped_anew_and_unwraps_none() {
     KeepOwn: Allow kms:EnableKeyRotation kms:ScheduleKeyDeletion ON arn:aws:kms:key/* {Null: {aws:ResourceTag/tenant: "false"}, StringLike: {aws:ResourceTag/tenant: "??????????????????????????"}}
     NeverUnwrap: Deny kms:Decrypt kms:GenerateDataKey* kms:CreateGrant ON *
     "#);
+}
+
+#[test]
+fn the_eraser_removes_what_it_can_not_read() {
+    let [stack, _] = edges();
+    insta::assert_snapshot!(table(&role(&stack, "EraserRole").policies), @r#"
+    Names: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-registry {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["slug/*", "tenant/??????????????????????????"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    Tombstones: Allow dynamodb:PutItem dynamodb:UpdateItem ON arn:aws:dynamodb:table/insula-dev-registry {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["tenant/??????????????????????????"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    Plans: Allow dynamodb:GetItem dynamodb:PutItem dynamodb:ConditionCheckItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#PLAN"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    Count: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-?????????????????????????? {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#METER"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    KeysOfRows: Allow dynamodb:Query ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-?????????????????????????? arn:aws:dynamodb:table/insula-dev-keys {ForAllValues:StringEquals: {dynamodb:Attributes: ["pk", "sk"]}, ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#*"]}, Null: {dynamodb:Attributes: "false", dynamodb:LeadingKeys: "false"}, StringEqualsIfExists: {dynamodb:Select: "SPECIFIC_ATTRIBUTES"}}
+    Rows: Allow dynamodb:DeleteItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    DataKeys: Allow dynamodb:DeleteItem ON arn:aws:dynamodb:table/insula-dev-keys {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#KEY"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    Trails: Allow dynamodb:Query ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-?????????????????????????? {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#AUDIT#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    TrailsWithoutCallers: Allow dynamodb:PutItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#AUDIT#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    Tables: Allow dynamodb:DescribeTable dynamodb:UpdateTable dynamodb:DeleteTable ON arn:aws:dynamodb:table/insula-dev-data-??????????????????????????
+    EndOwnKey: Allow kms:ScheduleKeyDeletion ON arn:aws:kms:key/* {Null: {aws:ResourceTag/tenant: "false"}, StringLike: {aws:ResourceTag/tenant: "??????????????????????????"}}
+    NeverWithoutLeadingKeys: Deny dynamodb:Scan dynamodb:PartiQL* dynamodb:GetRecords dynamodb:Export* dynamodb:Search* ON *
+    NeverUnwrap: Deny kms:Decrypt kms:GenerateDataKey* kms:ReEncrypt* kms:CreateGrant ON *
+    Mappings: Allow lambda:DeleteEventSourceMapping ON * {StringEquals: {lambda:FunctionArn: "arn:aws:lambda:eu-central-1:000000000000:function:MeterFunction"}}
+    ListMappings: Allow lambda:ListEventSourceMappings ON *
+    "#);
+}
+
+#[test]
+fn only_the_eraser_removes_data_keys() {
+    for stack in edges() {
+        let removes = |statement: &&Value| {
+            statement["Effect"] == "Allow"
+                && list(&statement["Resource"]).iter().any(|resource| resource.ends_with("-keys"))
+                && list(&statement["Action"]).iter().any(|action| {
+                    action.starts_with("dynamodb:Delete") || action.starts_with("dynamodb:BatchWrite")
+                })
+        };
+        let removers = stack.roles.iter().filter(|role| statements(&role.policies).any(|one| removes(&one)));
+        let removers: Vec<_> = removers.map(|role| role.name.as_str()).collect();
+        assert_eq!(removers, ["EraserRole"]);
+    }
 }
 
 #[test]
@@ -246,7 +287,12 @@ fn no_allow_has_a_wildcard_for_a_resource_but_log_streams_tables_of_tenants_and_
                 // Who stands above tenants reaches tables of theirs, whose names are not known before.
                 let above = matches!(
                     role.name.as_str(),
-                    "OperatorRole" | "MoverRole" | "AuditorRole" | "AccountantRole" | "MeterRole"
+                    "OperatorRole"
+                        | "MoverRole"
+                        | "EraserRole"
+                        | "AuditorRole"
+                        | "AccountantRole"
+                        | "MeterRole"
                 );
                 let table = resource.strip_suffix("/stream/*").unwrap_or(resource);
                 let tables = above && table.ends_with("-data-??????????????????????????");
@@ -284,6 +330,6 @@ fn only_domains_writes_the_registry_beside_the_operator_and_hosts_alone() {
         });
         let mut writers: Vec<_> = writers.map(|role| role.name.as_str()).collect();
         writers.sort_unstable();
-        assert_eq!(writers, ["DomainsRole", "MoverRole", "OperatorRole"]);
+        assert_eq!(writers, ["DomainsRole", "EraserRole", "MoverRole", "OperatorRole"]);
     }
 }
