@@ -2,6 +2,7 @@
 
 mod audit;
 mod dev;
+mod erase;
 mod operator;
 mod quota;
 mod token;
@@ -28,7 +29,7 @@ enum Command {
     Dev(dev::Dev),
     /// Prints an access token of a tenant's test user, from the identity provider of a running `dev`.
     Token(token::Token),
-    /// Shows, makes, suspends, moves tenants, and sets their tier.
+    /// Shows, makes, suspends, moves, erases tenants, and sets their tier.
     #[command(subcommand)]
     Tenant(operator::Tenant),
     /// Sets one of a tenant's limits.

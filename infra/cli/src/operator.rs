@@ -5,12 +5,13 @@ use std::{env, time::Duration};
 use clap::{Args, Subcommand, ValueEnum};
 use insula_local::Hands;
 use insula_tenancy::{
-    Clock, Config, Domain, Feature, Limits, Moment, Placement, Plan, Problem, Slug, Status, Tier,
+    Clock, CollectionName, Config, Domain, Feature, Limits, Moment, Placement, Plan, Problem, Slug, Status,
+    TenantId, Tier,
     operator::{NewTenant, Operator, OperatorAuthority, ROUTE_TTL_S},
 };
 use insula_tools::Collections;
 
-use crate::say;
+use crate::{erase::Erase, say};
 
 /// Where the tenants are.
 #[derive(Debug, Args)]
@@ -82,6 +83,8 @@ pub(crate) enum Tenant {
         #[command(flatten)]
         at: At,
     },
+    /// Erases a suspended tenant, for ever; what was interrupted goes on.
+    Erase(Erase),
 }
 
 /// One feature of a tenant.
@@ -170,6 +173,7 @@ impl Tenant {
                 at.change(&slug, Some(|plan| Plan { tier, limits: Limits::of(tier), ..plan })).await
             }
             Self::Move { slug, to, at } => at.move_tenant(&slug, to).await,
+            Self::Erase(erase) => erase.run().await,
         }
     }
 }
@@ -246,7 +250,7 @@ impl At {
             Some(change) => operator.change_plan(&id, change).await,
             None => operator.plan(&id).await,
         };
-        say(&shown(slug, &plan.map_err(said)?))
+        say(&shown(slug, &id, &plan.map_err(said)?))
     }
 
     async fn create(
@@ -265,13 +269,12 @@ impl At {
         let new = NewTenant { slug: slug.clone(), tier, issuers: vec![issuer], claims, origins: Vec::new() };
         let id = operator.create_tenant(&new).await.map_err(said)?;
         let plan = operator.plan(&id).await.map_err(said)?;
-        say(&shown(&slug, &plan))
+        say(&shown(&slug, &id, &plan))
     }
 
     async fn move_tenant(&self, slug: &Slug, to: Placement) -> Result<(), String> {
         let mover = self.operator("MoverRole").await?;
-        let collections = Collections::read(&self.config()?).map_err(|err| err.to_string())?;
-        let names: Vec<_> = collections.all().iter().map(|one| one.name().clone()).collect();
+        let names = self.collections()?;
         let id = self.operator("OperatorRole").await?.find_tenant(slug).await.map_err(said)?;
         if to == Placement::Dedicated {
             self.wrap_under_own_key(slug).await?;
@@ -296,11 +299,17 @@ impl At {
         Ok(())
     }
 
+    /// Every collection that a tenant of this deployment can have.
+    pub(crate) fn collections(&self) -> Result<Vec<CollectionName>, String> {
+        let collections = Collections::read(&self.config()?).map_err(|err| err.to_string())?;
+        Ok(collections.all().iter().map(|one| one.name().clone()).collect())
+    }
+
     /// Gives the tenant a KMS key of its own, if it has none, and has its data keys wrapped under it.
     async fn wrap_under_own_key(&self, slug: &Slug) -> Result<(), String> {
         let (operator, keeper) = (self.operator("OperatorRole").await?, self.operator("KeeperRole").await?);
         let id = operator.find_tenant(slug).await.map_err(said)?;
-        let plan = operator.plan(&id).await.map_err(said)?;
+        let plan = operator.standing_plan(&id).await.map_err(said)?;
         let arn = match plan.own_kms_key {
             Some(arn) => arn,
             None => keeper.make_own_key(&id).await.map_err(said)?,
@@ -329,7 +338,7 @@ impl At {
     }
 }
 
-fn shown(slug: &Slug, plan: &Plan) -> String {
+fn shown(slug: &Slug, id: &TenantId, plan: &Plan) -> String {
     let features: Vec<_> =
         Feature::ALL.iter().filter(|&&feature| plan.has(feature)).map(|feature| feature.word()).collect();
     let Limits { calls_month, calls_minute, storage_bytes, items, members } = plan.limits;
@@ -340,7 +349,7 @@ fn shown(slug: &Slug, plan: &Plan) -> String {
         counters => format!(", {counters} counters"),
     };
     format!(
-        "{slug}  {} {} {}, epoch {}\n  calls_month {calls_month}, calls_minute {calls_minute}, storage_bytes \
+        "{slug}  {} {} {}, epoch {}\n  id {id}\n  calls_month {calls_month}, calls_minute {calls_minute}, storage_bytes \
          {storage_bytes}, items {items}, members {members}{of_collections}{counters}\n  features: {}\n",
         plan.tier.word(),
         plan.status.word(),
