@@ -18,6 +18,7 @@ mod config;
 mod crossing;
 mod dns;
 mod edges;
+mod erase;
 mod fairness;
 mod faults;
 mod first_tool;

@@ -114,7 +114,7 @@ fn typed(value: &AttributeValue) -> Value {
 }
 
 /// A record of the stream that says that this row was added.
-fn added(stack: &Stack, row: &Row) -> Value {
+pub(crate) fn added(stack: &Stack, row: &Row) -> Value {
     let image: Map<_, _> = row.iter().map(|(name, value)| (name.clone(), typed(value))).collect();
     let keys = json!({ "pk": image["pk"], "sk": image["sk"] });
     let arn = format!("arn:aws:dynamodb:r:1:table/{}/stream/local", data_table(stack));

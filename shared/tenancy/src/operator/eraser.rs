@@ -68,9 +68,9 @@ impl Operator {
             }
         }
         let table = before.placement.table(&self.data.as_str().into(), id);
-        let now = Clock::System.now();
+        let days = self.days(id).await?;
         let counted = self.counted_items(&table, id).await?;
-        let found = self.count_items(&table, id, &partitions(id, &erasure.collections, (now, now))).await?;
+        let found = self.count_items(&table, id, &partitions(id, &erasure.collections, days)).await?;
         if counted != found {
             return conflict(&format!(
                 "nothing is erased: {found} items in the collections that were named, {counted} by the tenant's own count"
@@ -100,8 +100,7 @@ impl Operator {
         if let Some(arn) = &plan.own_kms_key {
             self.end_key(arn, KEY_DAYS_LEFT).await?;
         }
-        // A record of the last minute of today may have been written tomorrow.
-        let days = (self.made(id).await?, Clock::System.now().plus_s(24 * 3600));
+        let days = self.days(id).await?;
         let mut doomed = partitions(id, &erasure.collections, days);
         match erasure.audit {
             AuditEnd::Removed => doomed.extend(followed(id, days)),
@@ -122,6 +121,11 @@ impl Operator {
             self.end_erasure(id, &plan, days.0).await?;
         }
         Ok(erased)
+    }
+
+    /// The first and last day of which there can be records: one of the last minute of today may be written tomorrow.
+    async fn days(&self, id: &TenantId) -> Result<(Moment, Moment), Problem> {
+        Ok((self.made(id).await?, Clock::System.now().plus_s(24 * 3600)))
     }
 
     /// Leaves every record of the trail without its caller in the table of all, wherever it was, and says how many there are.
