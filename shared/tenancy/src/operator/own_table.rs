@@ -17,8 +17,8 @@ use crate::{Placement, Problem, TenantId, aws::store_problem};
 const TABLE_ATTEMPTS_MAX: u32 = 60;
 
 impl Operator {
-    /// Removes the empty table that a move back left, or whatever there is of an erased tenant's. Instances may ask it for as long as they remember a route, so
-    /// this is not part of the move: wait [`crate::operator::ROUTE_TTL_S`] seconds before.
+    /// Removes the empty table that a move back left, or an erased tenant's with all that is in it. Instances may ask it for as
+    /// long as they remember a route, so this is not part of the move: wait [`crate::operator::ROUTE_TTL_S`] seconds before.
     ///
     /// # Errors
     /// [`Problem::Conflict`] for a tenant whose data is there, or on its way.
