@@ -3,15 +3,56 @@
 
 use std::collections::BTreeMap;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use insula_tenancy::{
-    AuditQuery, AuditRecord, Clock, CountedDenials, Moment, Slug, Verified, operator::DenialRecord,
+    AuditQuery, AuditRecord, Clock, CountedDenials, Decision, Moment, Slug, Verified, operator::DenialRecord,
 };
 
 use crate::{
     operator::{At, said},
     say,
 };
+
+/// Which records.
+#[derive(Debug, Args)]
+pub(crate) struct Filter {
+    /// The day in UTC, such as 2026-11-23; the last 30 without it.
+    #[arg(long, conflicts_with_all = ["from", "until"])]
+    day: Option<Moment>,
+    /// Not before: RFC 3339, or a day in UTC.
+    #[arg(long)]
+    from: Option<Moment>,
+    /// Before: RFC 3339, or a day in UTC; now without it.
+    #[arg(long)]
+    until: Option<Moment>,
+    /// Who called, as their token names them.
+    #[arg(long)]
+    subject: Option<String>,
+    /// The tool, or the action of a REST endpoint.
+    #[arg(long)]
+    action: Option<String>,
+    /// allowed or denied.
+    #[arg(long)]
+    decision: Option<Decision>,
+    /// Records, 1 to 1,000.
+    #[arg(long, default_value_t = 100)]
+    limit: u32,
+}
+
+impl Filter {
+    fn query(&self) -> AuditQuery<'_> {
+        let Self { day, from, until, subject, action, decision, limit } = self;
+        AuditQuery {
+            from: day.or(*from),
+            until: day.map(|day| day.plus_s(24 * 3600)).or(*until),
+            subject: subject.as_deref(),
+            action: action.as_deref(),
+            decision: *decision,
+            limit: *limit,
+            cursor: None,
+        }
+    }
+}
 
 /// What is done with an audit trail. It needs the auditor's role.
 #[derive(Debug, Subcommand)]
@@ -30,12 +71,8 @@ pub(crate) enum Audit {
     List {
         /// The tenant's slug.
         slug: Slug,
-        /// The day in UTC, such as 2026-11-23; the last 30 without it.
-        #[arg(long)]
-        day: Option<Moment>,
-        /// Records, 1 to 1,000.
-        #[arg(long, default_value_t = 100)]
-        limit: u32,
+        #[command(flatten)]
+        filter: Filter,
         #[command(flatten)]
         at: At,
     },
@@ -65,12 +102,10 @@ impl Audit {
                     day.day()
                 ))
             }
-            Self::List { slug, day, limit, at } => {
+            Self::List { slug, filter, at } => {
                 let auditor = at.operator("AuditorRole").await?;
                 let id = auditor.find_tenant(&slug).await.map_err(said)?;
-                let until = day.map(|day| day.plus_s(24 * 3600));
-                let query = AuditQuery { from: day, until, limit, ..AuditQuery::default() };
-                let records = auditor.audit(&id, &query).await.map_err(said)?;
+                let records = auditor.audit(&id, &filter.query()).await.map_err(said)?;
                 say(&records.iter().map(line).collect::<String>())
             }
             Self::Denials { day, at } => {
@@ -111,4 +146,50 @@ fn denial_line(record: &DenialRecord) -> String {
 fn counts(reasons: &BTreeMap<String, u64>) -> String {
     let counts: Vec<String> = reasons.iter().map(|(code, count)| format!("{code} {count}")).collect();
     counts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        filter: Filter,
+    }
+
+    #[test]
+    fn every_question_of_a_trail_can_be_asked_of_the_command() {
+        let read = |args: &[&str]| Line::try_parse_from([&["list"], args].concat());
+        let asked = read(&[
+            "--from",
+            "2026-11-23",
+            "--until",
+            "2026-11-24T06:00:00Z",
+            "--subject",
+            "alice",
+            "--action",
+            "search",
+            "--decision",
+            "denied",
+            "--limit",
+            "7",
+        ]);
+        let Line { filter } = asked.unwrap();
+        let query = filter.query();
+        let times = [query.from, query.until].map(|time| time.unwrap().rfc3339());
+        assert_eq!(times, ["2026-11-23T00:00:00.000000Z", "2026-11-24T06:00:00.000000Z"]);
+        assert_eq!((query.subject, query.action, query.limit), (Some("alice"), Some("search"), 7));
+        assert_eq!(query.decision, Some(Decision::Denied));
+
+        let Line { filter } = read(&["--day", "2026-11-23"]).unwrap();
+        let query = filter.query();
+        let times = [query.from, query.until].map(|time| time.unwrap().rfc3339());
+        assert_eq!(times, ["2026-11-23T00:00:00.000000Z", "2026-11-24T00:00:00.000000Z"]);
+        assert_eq!((query.limit, query.decision), (100, None));
+        assert!(read(&["--day", "2026-11-23", "--from", "2026-11-22"]).is_err());
+        assert!(read(&["--decision", "perhaps"]).is_err());
+    }
 }

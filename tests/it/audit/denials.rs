@@ -13,12 +13,13 @@ use http::Method;
 use insula_local::{
     Edge,
     aws::{Fault, FaultKind},
+    idp::Mint,
 };
-use insula_tenancy::{Clock, Tier, operator::DenialRecord};
+use insula_tenancy::{AuditQuery, Clock, Decision, Moving, Placement, Plan, Tier, operator::DenialRecord};
 use serde_json::{Value, json};
 
 use crate::{
-    ask::{Own, ask, credentials, data_table, invoke, on_stack, store, tenant_store, text, verdict},
+    ask::{Own, ask, credentials, data_table, invoke, on_stack, operate, store, tenant_store, text, verdict},
     faults::{Ask, Guest, House},
     harness::{Stack, http_stack, options, stack, start, tool_call},
 };
@@ -197,4 +198,47 @@ async fn the_operator_is_told_of_a_record_of_denials_that_was_overwritten() {
     assert_eq!(told("overwritten").await, [], "what is added is in order");
     put("1").await.unwrap();
     assert_eq!(told("overwritten").await, [("altered".to_owned(), Value::Null)]);
+}
+
+#[tokio::test]
+async fn a_refusal_is_recorded_where_the_trail_is_by_an_instance_that_has_not_heard_of_the_move() {
+    let stack = own_stack(Edge::Rest);
+    let house = House::before(stack).await;
+    let guest = Guest::make(&house, "denials-moved", Tier::Business).await;
+    let create = Ask::tool("notes_create", json!({ "title": "t", "text": "t" }));
+    let reader = {
+        let mint = Mint {
+            tenant: Some("org-denials-moved".to_owned()),
+            sub: Some("first".to_owned()),
+            scope: Some("notes:read".to_owned()),
+            resource: stack.host_url("denials-moved"),
+            ..Mint::default()
+        };
+        format!("Bearer {}", stack.local.idp.mint(&mint).unwrap().access_token)
+    };
+    let refused = async || guest.ask_as(&house, &reader, &create).await;
+    let trail = async || {
+        let id = guest.own.id.clone();
+        let query = AuditQuery { decision: Some(Decision::Denied), ..AuditQuery::default() };
+        on_stack(stack, async move { stack.local.auditor.audit(&id, &query).await }).await.unwrap().len()
+    };
+    assert!(guest.ask(&house, &create).await.is_done());
+    assert!(!refused().await.is_done());
+    assert_eq!(trail().await, 1);
+    for (to, denied) in [(Placement::Dedicated, 2), (Placement::Pooled, 3)] {
+        let (id, names) = (guest.own.id.clone(), vec!["notes".parse().unwrap()]);
+        on_stack(stack, async move { stack.local.mover.move_tenant(&id, to, &names).await }).await.unwrap();
+        // The first that the instance hears of it.
+        assert!(!refused().await.is_done());
+        assert!(guest.ask(&house, &create).await.is_done());
+        let checked = super::chains::verify(stack, &guest.own).await;
+        assert!(checked.is_ok(), "{to:?} {checked:?}");
+        assert_eq!(trail().await, denied, "{to:?}");
+    }
+    // While it is moved nothing more is to be copied: it is counted, and written behind the move.
+    let id = guest.own.id.clone();
+    let copying = |plan: Plan| Plan { moving: Some(Moving::Copying), ..plan };
+    operate(stack, |operator| async move { operator.change_plan(&id, copying).await }).await.unwrap();
+    assert!(!refused().await.is_done());
+    assert_eq!(trail().await, 3);
 }
