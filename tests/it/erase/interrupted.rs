@@ -1,14 +1,14 @@
 //! An erasure that ends at any of its calls, and is taken up.
 
 use insula_tenancy::{
-    AuditEnd, Problem, Status, Tier,
+    AuditEnd, Clock, Period, Problem, Status, Tier,
     operator::{Erased, Operator, OperatorAuthority},
 };
 use serde_json::json;
 
 use super::{change_plan, erasure, moved, own_key, places, rows_with, suspend};
 use crate::{
-    ask::Own,
+    ask::{Own, on_stack},
     faults::{Ask, Guest, House, Kind, Plan, Session, access, settings, unique},
 };
 
@@ -58,6 +58,10 @@ async fn an_erasure_that_ends_at_any_call_is_taken_up_and_leaves_the_same_as_any
         let ended = session.run(run(&eraser, &own)).await;
         assert!(session.was_hit(), "{call} of {calls}");
         tokio::time::resume();
+        // Whatever is gone already, nobody's bill fails for it.
+        let (id, slug, month) = (own.id.clone(), own.slug.clone(), Period::month_of(Clock::System.now()));
+        let bill = async move { house.stack.local.accountant.used(&id, &slug, &month).await };
+        assert!(on_stack(house.stack, bill).await.is_ok(), "{kind:?} at {call} of {calls}");
         let again = run(&eraser, &own).await;
         again.unwrap_or_else(|problem| panic!("{kind:?} at {call}: {problem:?} after {ended:?}"));
         assert_eq!(left(&own).await, expected, "{kind:?} at {call} of {calls}");

@@ -1,9 +1,6 @@
 //! A KMS key of one tenant alone, under which its data keys are wrapped: made, used, and ended.
 
-use aws_sdk_kms::{
-    operation::schedule_key_deletion::ScheduleKeyDeletionError,
-    types::{KeySpec, KeyUsageType, Tag},
-};
+use aws_sdk_kms::types::{KeySpec, KeyUsageType, Tag};
 use serde_json::json;
 
 use super::{Operator, Rewrapped, text};
@@ -74,11 +71,11 @@ impl Operator {
     pub(super) async fn end_key(&self, arn: &str, days: i32) -> Result<(), Problem> {
         match self.kms.schedule_key_deletion().key_id(arn).pending_window_in_days(days).send().await {
             Ok(_) => Ok(()),
-            // It was told so before.
+            // It was told so before, or is gone since.
             Err(err)
-                if err
-                    .as_service_error()
-                    .is_some_and(ScheduleKeyDeletionError::is_kms_invalid_state_exception) =>
+                if err.as_service_error().is_some_and(|err| {
+                    err.is_kms_invalid_state_exception() || err.is_not_found_exception()
+                }) =>
             {
                 Ok(())
             }

@@ -2,7 +2,8 @@
 
 use super::{Operator, text};
 use crate::{
-    CollectionName, Period, Plan, Problem, Recounted, Rollup, Status, Stock, Tally, TenantId, Tier,
+    CollectionName, Period, Placement, Plan, Problem, Recounted, Rollup, Status, Stock, Tally, TenantId,
+    Tier,
     admission::{Meter, month_rows},
     aws::{read_item, store_problem},
     clock::Clock,
@@ -68,7 +69,9 @@ impl Operator {
     /// [`Problem::Internal`] for a tenant without a plan; [`Problem::Unavailable`] when the store does not answer.
     pub async fn used(&self, id: &TenantId, slug: &str, month: &Period) -> Result<Used, Problem> {
         let plan = self.plan(id).await?;
-        let table = plan.placement.table(&self.data.as_str().into(), id);
+        // The table of its own goes before the erasure ends, and nobody's bill is to wait for that.
+        let placement = if plan.status.is_gone() { Placement::Pooled } else { plan.placement };
+        let table = placement.table(&self.data.as_str().into(), id);
         let (charged, stock, rollup) = tokio::join!(
             self.charged(&table, id, (&plan, month.month())),
             read_item(&self.client, &table, stock_key(id), DOING),
