@@ -294,6 +294,11 @@ impl Admission {
         Ok(Some(self.emptied(plan, self.runs_left)))
     }
 
+    /// The operation under the plan as it is right now.
+    pub(crate) async fn under_plan_of_now(&self) -> Result<(TenantScope, Self), Problem> {
+        Ok(self.emptied(self.room.newer_plan().await?, self.runs_left))
+    }
+
     /// The operation once more, under this plan and with nothing staged.
     fn again(&self, plan: Plan) -> Result<Committed, Problem> {
         let runs_left = self.runs_left.checked_sub(1).ok_or_else(changed_meanwhile)?;

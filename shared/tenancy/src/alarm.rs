@@ -21,13 +21,13 @@ const TOLD_EVERY_S: i64 = 60;
 /// What an instance remembers to have told.
 const TOLD_MAX: usize = 1_000;
 
-/// A token of one tenant at another's address.
+/// A token of one tenant at another's address, or beside other evidence that names another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Crossing {
     /// Whose token it is.
     pub(crate) own: TenantId,
-    /// Whose address it is.
-    pub(crate) target: TenantId,
+    /// Whose address it is, or who else is named, where that is known.
+    pub(crate) target: Option<TenantId>,
 }
 
 /// What an attempt was, in a stable word.
@@ -75,7 +75,7 @@ impl Alarms {
         match problem {
             Problem::Unauthenticated(refusal) => {
                 let Crossing { own, target } = refusal.crossing.as_deref()?;
-                self.raise(own, Attempt::HostAgainstToken, Some(target)).await
+                self.raise(own, Attempt::HostAgainstToken, target.as_ref()).await
             }
             Problem::Denied { .. } => self.raise(own?, Attempt::AccessDenied, None).await,
             Problem::Forged { .. } => self.raise(own?, Attempt::AlteredCursor, None).await,

@@ -176,11 +176,14 @@ impl Resolver {
         let draft = Draft::parse(bearer)?;
         let issuer = self.pinned_issuer(&draft).await?;
         let hosted = self.hosted(site).await?;
-        if let Some(row) = &hosted {
-            may_speak(&issuer, row)?;
-        }
         let is_ours = |audience: &str| self.is_ours(audience);
-        if let Err(denial) = draft.check(issuer.profile, &site.resource(), self.clock.now(), is_ours) {
+        let checked = draft.check(issuer.profile, &site.resource(), self.clock.now(), is_ours);
+        // One that may not speak here is told from a stranger: it may be another tenant's own.
+        let speaks = match (&hosted, &checked) {
+            (Some(row), Ok(()) | Err(Denial::Audience)) => may_speak(&issuer, row),
+            _ => Ok(()),
+        };
+        if let Err(denial) = speaks.and(checked) {
             return Err(self.refused(denial, draft, &issuer, hosted).await);
         }
         let key = self.keys.find(&issuer.issuer, &issuer.jwks_uri, draft.key_id()).await??;
@@ -189,7 +192,7 @@ impl Resolver {
         let row = match hosted {
             Some(row) if row.id == claimed => row,
             Some(row) => {
-                return Err(End::Crossed(Denial::CrossTenant, Crossing { own: claimed, target: row.id }));
+                return Err(crossed(claimed, Some(row.id)));
             }
             None => {
                 let row = self.registry.tenant(&claimed).await?.ok_or(Denial::TenantClaim)?;
@@ -226,13 +229,13 @@ impl Resolver {
         issuer: &IssuerRow,
         hosted: Option<TenantRow>,
     ) -> End {
-        let (Denial::Audience, Some(row)) = (denial, hosted) else { return denial.into() };
+        let (Denial::Audience | Denial::Issuer, Some(row)) = (denial, hosted) else { return denial.into() };
         let Ok(Ok(key)) = self.keys.find(&issuer.issuer, &issuer.jwks_uri, draft.key_id()).await else {
             return denial.into();
         };
         let Ok(claims) = draft.verify(&key, issuer.profile) else { return denial.into() };
         match self.claimed(issuer, &claims).await {
-            Ok(own) if own != row.id => End::Crossed(denial, Crossing { own, target: row.id }),
+            Ok(own) if own != row.id => End::Crossed(denial, Crossing { own, target: Some(row.id) }),
             _ => denial.into(),
         }
     }
@@ -288,10 +291,10 @@ impl Resolver {
         for value in tenant_values(issuer, claims)? {
             let row = Row::Claim { issuer: issuer.issuer.clone(), value };
             let id = self.registry.lead(row).await?.ok_or(Denial::TenantClaim)?;
-            if claimed.as_ref().is_some_and(|other| *other != id) {
-                return Err(Denial::CrossTenant.into());
+            match claimed {
+                Some(other) if other != id => return Err(crossed(other, Some(id))),
+                _ => claimed = Some(id),
             }
-            claimed = Some(id);
         }
         claimed.ok_or_else(|| Denial::TenantClaim.into())
     }
@@ -311,15 +314,17 @@ impl Resolver {
                 Carrier::Scope => vec!["scope".to_owned()],
             };
             if !claims.agree_with(seen, &names) {
-                return Err(Denial::CrossTenant.into());
+                return Err(crossed(row.id, None));
             }
         }
-        if !evidence.lambda_tenant.iter().all(agrees) {
-            return Err(Denial::CrossTenant.into());
+        if let Some(other) = evidence.lambda_tenant.iter().find(|said| !agrees(said)) {
+            return Err(crossed(row.id, TenantId::read(other)));
         }
         let Some(context) = &evidence.authorizer else { return Ok(row) };
-        if !context.get("tenantId").is_some_and(agrees) {
-            return Err(Denial::CrossTenant.into());
+        let decided = context.get("tenantId");
+        if !decided.is_some_and(agrees) {
+            let other = decided.and_then(|said| TenantId::read(said));
+            return Err(crossed(row.id, other));
         }
         let epoch: u64 = context.get("epoch").and_then(|text| text.parse().ok()).ok_or(Denial::Evidence)?;
         if epoch <= row.epoch {
@@ -346,6 +351,11 @@ impl Resolver {
             host == base || host.strip_suffix(base).is_some_and(|rest| rest.ends_with('.'))
         }) || host.contains(".execute-api.")
     }
+}
+
+/// Evidence that is a tenant's own, beside other evidence that is not.
+fn crossed(own: TenantId, target: Option<TenantId>) -> End {
+    End::Crossed(Denial::CrossTenant, Crossing { own, target })
 }
 
 fn may_speak(issuer: &IssuerRow, row: &TenantRow) -> Result<(), Denial> {

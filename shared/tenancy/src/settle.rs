@@ -62,6 +62,10 @@ impl Admission {
                 Some((again, admission)) => (scope, self) = (again, admission),
             }
         }
+        if effect == Effect::Uncharged {
+            // Who looks is told of today's limits.
+            (scope, self) = self.under_plan_of_now().await?;
+        }
         loop {
             let room = self.room();
             let (committed, ended) = match effect {

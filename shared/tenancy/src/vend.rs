@@ -94,13 +94,22 @@ pub struct Vend {
 }
 
 impl Vend {
-    /// Resolves the bearer again, with nothing remembered, and tags a session with what it proves.
-    pub async fn answer(&self, request: VendRequest) -> VendReply {
-        VendReply::of(self.grant(request).await)
+    /// Resolves the bearer again, with nothing remembered, and tags a session with what it proves. With it come the lines of its
+    /// metrics for standard output.
+    pub async fn answer(&self, request: VendRequest) -> (VendReply, String) {
+        let (own, granted) = match request.resolve(&self.resolver).await {
+            Ok(tenant) => (Some(tenant.id.clone()), self.grant(tenant).await),
+            Err(problem) => (None, Err(problem)),
+        };
+        let lines = match &granted {
+            // A session that is refused is a wall that holds; whatever else was refused is told by who asked.
+            Err(problem @ Problem::Denied { .. }) => self.resolver.report(problem, own.as_ref(), "").await,
+            _ => None,
+        };
+        (VendReply::of(granted), lines.unwrap_or_default())
     }
 
-    async fn grant(&self, request: VendRequest) -> Result<Grant, Problem> {
-        let tenant = request.resolve(&self.resolver).await?;
+    async fn grant(&self, tenant: Tenant) -> Result<Grant, Problem> {
         let tag = aws_sdk_sts::types::Tag::builder()
             .key("tenant")
             .value(tenant.id.as_str())

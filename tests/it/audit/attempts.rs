@@ -1,12 +1,18 @@
 //! Attempts to cross: told to the operator by the attacker's own tenant, beside requests that are none.
 
-use insula_local::aws::{Fault, FaultKind};
-use insula_tenancy::Tier;
+use insula_local::{
+    aws::{Fault, FaultKind},
+    idp::Alg,
+};
+use insula_tenancy::{
+    Profile, TenantId, Tier,
+    operator::{NewIssuer, NewTenant},
+};
 use serde_json::{Value, json};
 
 use super::{note, trail};
 use crate::{
-    ask::{Own, code_of, post_with},
+    ask::{Own, code_of, operate, post_with},
     harness::{Stack, json_of, stack, tool_call},
 };
 
@@ -80,4 +86,75 @@ async fn what_aws_refuses_on_a_tenants_path_is_told() {
     assert_eq!(code_of(&refused), "internal", "{refused:?}");
     assert_eq!(told(stack, &own), [("access_denied".to_owned(), Value::Null)]);
     assert_eq!(json_of(&own.post(stack, &[], &get).await)["result"]["structuredContent"]["id"], json!(id));
+}
+
+/// A tenant whose tokens are of an issuer that speaks for it alone, and what signs them.
+async fn of_own_issuer(stack: &'static Stack, slug: &str) -> (TenantId, impl Fn(&str) -> String) {
+    let issuer = format!("{}/{slug}", stack.local.idp.issuer());
+    let pinned = NewIssuer {
+        issuer: issuer.clone(),
+        jwks_uri: stack.local.idp.jwks_uri().parse().unwrap(),
+        profile: Profile::Rfc9068,
+        claims: Vec::new(),
+        role_claim: None,
+    };
+    let new = NewTenant {
+        slug: slug.parse().unwrap(),
+        tier: Tier::Business,
+        issuers: vec![issuer.clone()],
+        claims: vec![(issuer.clone(), format!("org-{slug}"))],
+        origins: Vec::new(),
+    };
+    operate(stack, |operator| async move { operator.pin_issuer(&pinned).await }).await.unwrap();
+    let id = operate(stack, |operator| async move { operator.create_tenant(&new).await }).await.unwrap();
+    let claim = format!("org-{slug}");
+    let sign = move |audience: &str| {
+        let now_s = stack.local.sessions.now_s();
+        let head =
+            json!({ "typ": "at+jwt", "alg": "ES256", "kid": stack.local.idp.kid(Alg::Es256).unwrap() });
+        let claims = json!({
+            "iss": issuer, "sub": "somebody", "aud": audience, "client_id": "tests", "jti": "tests",
+            "scope": "notes:read", "iat": now_s, "exp": now_s + 600, "tenant_id": claim,
+        });
+        stack.local.idp.sign(&head, &claims, Alg::Es256).unwrap()
+    };
+    (id, sign)
+}
+
+#[tokio::test]
+async fn a_token_of_another_tenants_own_issuer_is_told_whatever_address_it_is_for() {
+    let stack = stack();
+    let other = Own::make(stack, "attempt-shared", Tier::Business).await;
+    let (own_host, there) = (stack.host_url("attempt-issuer"), stack.host_url("attempt-shared"));
+    let (id, sign) = of_own_issuer(stack, "attempt-issuer").await;
+    let own = Own { slug: "attempt-issuer".to_owned(), id };
+    let call = tool_call("notes_list", json!({}));
+    assert_eq!(post_with(stack, &own_host, &sign(&own_host), &[], &call).await.status(), 200);
+    let forged = format!("{}x", sign(&there));
+    assert_eq!(post_with(stack, &there, &forged, &[], &call).await.status(), 401);
+    assert_eq!(told(stack, &own), [], "at its own address, and where nobody has signed");
+    for audience in [&own_host, &there] {
+        let before = told(stack, &own).len();
+        assert_eq!(post_with(stack, &there, &sign(audience), &[], &call).await.status(), 401);
+        let all = told(stack, &own);
+        // The same instance tells it once a minute.
+        assert!(before > 0 || all.len() == 1, "{audience}: {all:?}");
+        let target = ("host_against_token".to_owned(), json!(other.id.to_string()));
+        assert!(all.iter().all(|one| *one == target), "{all:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_aws_refuses_is_told() {
+    let stack = stack();
+    let own = Own::make(stack, "attempt-session", Tier::Business).await;
+    let call = tool_call("notes_list", json!({}));
+    let fault =
+        Fault { service: "sts".to_owned(), operation: "AssumeRole".to_owned(), kind: FaultKind::Deny };
+    stack.local.aws.fault_within(fault, &own.id.to_string());
+    let refused = own.post(stack, &[], &call).await;
+    assert_eq!(code_of(&refused), "unavailable", "{refused:?}");
+    assert_eq!(told(stack, &own), [("access_denied".to_owned(), Value::Null)]);
+    let again = own.post(stack, &[], &call).await;
+    assert_eq!((&json_of(&again)["result"]["isError"], told(stack, &own).len()), (&json!(false), 1));
 }

@@ -300,6 +300,10 @@ impl Door {
             Some(FaultKind::Throttle) => {
                 return Outcome::Json(Reply::refused("ThrottlingException", "slow down"));
             }
+            Some(FaultKind::Deny) if signed.service == "sts" => {
+                let refused = sts::Refused::denied("not authorized".to_owned());
+                return Outcome::Other(response(refused.status, "text/xml", refused.xml()));
+            }
             Some(FaultKind::Deny) => {
                 return Outcome::Json(Reply::refused("AccessDeniedException", "not authorized"));
             }
@@ -321,13 +325,7 @@ impl Door {
                 Ok(xml) => response(200, "text/xml", xml),
                 Err(refused) => {
                     self.deny(session, "sts:AssumeRole", &refused.message);
-                    let sts::Refused { status, code, message } = refused;
-                    let message = message.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-                    let xml = format!(
-                        "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message>\
-                         </Error><RequestId>local</RequestId></ErrorResponse>"
-                    );
-                    response(status, "text/xml", xml)
+                    response(refused.status, "text/xml", refused.xml())
                 }
             }),
             "lambda" if Mappings::takes(head) => Outcome::Json(self.map(head, session, &body)),

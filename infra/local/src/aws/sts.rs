@@ -24,6 +24,23 @@ pub(super) struct Refused {
     pub(super) message: String,
 }
 
+impl Refused {
+    /// What is not allowed.
+    pub(super) const fn denied(message: String) -> Self {
+        Self { status: 403, code: "AccessDenied", message }
+    }
+
+    /// Its body.
+    pub(super) fn xml(&self) -> String {
+        let Self { code, message, .. } = self;
+        let message = message.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        format!(
+            "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>\
+             <RequestId>local</RequestId></ErrorResponse>"
+        )
+    }
+}
+
 /// STS's parameters of AssumeRole that are understood. Another one is a refusal: it could be meant to restrict.
 const PLAIN: [&str; 6] = ["Action", "Version", "RoleArn", "RoleSessionName", "DurationSeconds", "Policy"];
 
@@ -193,6 +210,5 @@ fn invalid(message: &str) -> Refused {
 }
 
 fn denied(caller: &Session, arn: &str) -> Refused {
-    let message = format!("{} is not authorized to perform sts:AssumeRole on {arn}", caller.role_arn);
-    Refused { status: 403, code: "AccessDenied", message }
+    Refused::denied(format!("{} is not authorized to perform sts:AssumeRole on {arn}", caller.role_arn))
 }

@@ -72,7 +72,7 @@ fn every_function_gets_the_settings_it_uses_and_no_others() {
     UsageFunction usage 10s isolated=true ["CONTACT=", "DATA_TABLE=insula-dev-data", "ISOLATION=on", "METRICS_BY_TENANT=", "METRICS_NAMESPACE=Insula/dev", "SEALING_SECRET=arn:aws:secretsmanager:eu-central-1:000000000000:secret:SealingSecret-Sealin", "VEND_FUNCTION=arn:aws:lambda:eu-central-1:000000000000:function:VendFunction"]
     AuditFunction audit 10s isolated=true ["CONTACT=", "DATA_TABLE=insula-dev-data", "ISOLATION=on", "METRICS_BY_TENANT=", "METRICS_NAMESPACE=Insula/dev", "SEALING_SECRET=arn:aws:secretsmanager:eu-central-1:000000000000:secret:SealingSecret-Sealin", "VEND_FUNCTION=arn:aws:lambda:eu-central-1:000000000000:function:VendFunction"]
     AuthorizeFunction authorize 5s isolated=false ["DATA_TABLE=insula-dev-data", "METRICS_NAMESPACE=Insula/dev"]
-    VendFunction vend 5s isolated=false ["TENANT_ROLE_ARN=arn:aws:iam::000000000000:role/TenantRole"]
+    VendFunction vend 5s isolated=false ["METRICS_NAMESPACE=Insula/dev", "TENANT_ROLE_ARN=arn:aws:iam::000000000000:role/TenantRole"]
     DomainsFunction domains 5s isolated=false ["DNS_RESOLVER=", "SEALING_SECRET=arn:aws:secretsmanager:eu-central-1:000000000000:secret:SealingSecret-Sealin"]
     DiscoverFunction discover 5s isolated=false ["APPS_CHALLENGE="]
     MeterFunction meter 30s isolated=false ["COLLECTIONS=", "DATA_TABLE=insula-dev-data", "METRICS_NAMESPACE=Insula/dev"]

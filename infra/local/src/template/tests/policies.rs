@@ -124,6 +124,7 @@ fn functions_have_the_fewest_rights() {
     Denials: Allow dynamodb:PutItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["OPERATOR#DENIALS#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
     VendRole
     Logs: Allow logs:CreateLogStream logs:PutLogEvents ON arn:aws:logs:log-group:/insula/dev/vend:*
+    TellTheOperator: Allow events:PutEvents ON arn:aws:events:event-bus/default
     BecomeTenant: Allow sts:AssumeRole sts:TagSession ON arn:aws:iam::000000000000:role/TenantRole
     Routing: Allow dynamodb:GetItem ON arn:aws:dynamodb:table/insula-dev-registry {ForAllValues:StringEquals: {dynamodb:Attributes: ["pk", "tenant", "slug", "status", "tier", "epoch", "issuers", "origins", "host", "jwks_uri", "profile", "claims", "sole_tenant", "role_claim", "name"]}, Null: {dynamodb:Attributes: "false"}, StringEqualsIfExists: {dynamodb:Select: "SPECIFIC_ATTRIBUTES"}}
     DomainsRole
