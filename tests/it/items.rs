@@ -219,6 +219,44 @@ async fn a_free_form_collection_keeps_objects_of_any_form() {
 }
 
 #[tokio::test]
+async fn what_a_reply_has_no_room_for_is_read_by_asking_again() {
+    let rest = Rest::make("items-large").await;
+    // Each byte of it is two in a reply to Lambda, and six in that of a tool.
+    let large = json!({ "a": "\"".repeat(190_000) });
+    let mut ids = vec![rest.create("documents", json!({ "a": 1 })).await];
+    for _ in 0..17 {
+        ids.push(rest.create("documents", large.clone()).await);
+    }
+    let few = rest.ask((Method::POST, "documents/batch-get"), &[], &json!({ "ids": &ids[..6] })).await;
+    assert_eq!(json_of(&few)["items"].as_array().unwrap().len(), 6);
+    assert_eq!(json_of(&few)["unread"], Value::Null, "what fits is read as a whole");
+    let (mut left, mut read) = (json!(ids), Vec::new());
+    while !left.is_null() {
+        let reply = rest.ask((Method::POST, "documents/batch-get"), &[], &json!({ "ids": left })).await;
+        assert_eq!(reply.status(), 200, "{:?}", reply.body());
+        let items = json_of(&reply)["items"].clone();
+        read.extend(items.as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()));
+        left = json_of(&reply)["unread"].clone();
+    }
+    assert_eq!(read, ids);
+    let (mut cursor, mut listed) = (Value::Null, Vec::new());
+    let mut pages = 0;
+    while pages == 0 || !cursor.is_null() {
+        let mut page = json!({ "collection": "documents", "limit": 100 });
+        if !cursor.is_null() {
+            page["cursor"] = cursor;
+        }
+        let reply = tool(&rest, "items_list", &page, (&json!({}), &json!({}))).await;
+        let items =
+            reply["structuredContent"]["items"].as_array().unwrap_or_else(|| panic!("{reply}")).clone();
+        listed.extend(items.iter().map(|item| item["id"].as_str().unwrap().to_owned()));
+        cursor = reply["structuredContent"]["next_cursor"].clone();
+        pages += 1;
+    }
+    assert_eq!((listed, pages), (ids, 9));
+}
+
+#[tokio::test]
 async fn a_transaction_is_all_or_nothing() {
     let rest = Rest::make("items-transaction").await;
     let (a, b) = (rest.create("notes", note("a")).await, rest.create("notes", note("b")).await);

@@ -14,6 +14,8 @@ use crate::{single::parse, view::ItemView};
 
 /// Operations of one batch: what fits into a request of 1 MiB many times over.
 const OPERATIONS_MAX: usize = 1_000;
+/// Bytes of the items that are read at once: a reply to Lambda has them in a text, where each is two at most.
+const READ_BYTES_MAX: usize = 2_560 * 1024;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,7 +69,16 @@ enum Part {
     Failed { from: usize, failed: usize, code: &'static str, detail: String },
 }
 
-/// The items of these ids in their order; `null` for one that is not there.
+/// What was read, in the order of the ids: `null` for one that is not there.
+#[derive(Debug, Serialize)]
+struct Read {
+    items: Vec<Option<ItemView>>,
+    /// The ids behind these that are to be asked for again, since the reply has no room for their items.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    unread: Vec<String>,
+}
+
+/// The items of these ids in their order, as many as a reply has room for.
 pub(crate) async fn get(
     collections: Arc<Collections>,
     scope: TenantScope,
@@ -76,10 +87,11 @@ pub(crate) async fn get(
     let collection = collections.find(ask.parameter("collection")?)?;
     let Ids { ids } = ask.json()?;
     check_count("ids", ids.len(), BATCH_MAX)?;
-    let ids = ids.iter().map(|id| parse(id)).collect::<Result<Vec<ItemId>, _>>()?;
-    let found = scope.items(collection).get_many(&ids).await?;
+    let parsed = ids.iter().map(|id| parse(id)).collect::<Result<Vec<ItemId>, _>>()?;
+    let found = scope.items(collection).get_first(&parsed, READ_BYTES_MAX).await?;
     let items: Vec<_> = found.into_iter().map(|item| item.map(ItemView::from)).collect();
-    Answer::ok(&json!({ "items": items }))
+    let unread = ids.into_iter().skip(items.len()).collect();
+    Answer::ok(&Read { items, unread })
 }
 
 /// All of the operations, or none of them.

@@ -3,7 +3,7 @@
 mod seal;
 
 use http::{Method, StatusCode};
-use insula_gateway::{Error, Reply, Request, for_tenant, rest::RoleOf, telemetry};
+use insula_gateway::{Error, Reply, Request, check_reply, for_tenant, rest::RoleOf, telemetry};
 use insula_mcp::{Builder, Call, Implementation, Outcome as Ended, OutcomeKind, Server, Step};
 use insula_tenancy::{
     Admission, Attempt, Config, ConfigError, Door, Effect, Entrance, Idempotency, Keep, Operation, Outcome,
@@ -146,7 +146,12 @@ async fn admitted(
         return Err(problem.into());
     }
     let effect = effect_of(call);
-    let work = async |scope| call.run(scope, seal).await;
+    let work = async |scope| {
+        let ended = call.run(scope, seal).await?;
+        // A tool's result that can't be sent is none, so its call must not be committed as done.
+        ended.stored().map_or(Ok(()), check_reply)?;
+        Ok(ended)
+    };
     admission.settle(scope, effect, work, Keep { outcome, restore: Ended::from_stored }).await
 }
 

@@ -15,7 +15,7 @@ mod tenant;
 pub use authorizer::{AuthorizerRequest, Verdict, answer_authorizer, serve_authorizer};
 pub use json::{Meta, answer_json, serve_json};
 pub use lambda_runtime::{Context, Diagnostic, Error};
-pub use reply::Reply;
+pub use reply::{Reply, check_reply};
 pub use request::Request;
 pub use rest::serve_rest;
 pub use serve::{answer, serve};

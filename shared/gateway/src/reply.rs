@@ -18,6 +18,9 @@ const RETRY_AFTER_S: u64 = 2;
 /// When a client may try again what a move does not let it do.
 const MOVED_AFTER_S: u64 = 60;
 
+/// Bytes of a body as it is sent. Source: Lambda's limit of 6,291,556 for a reply, of which headers and envelopes get 64 KiB.
+const REPLY_BYTES_MAX: usize = 6_291_556 - 64 * 1024;
+
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
@@ -30,6 +33,19 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
+}
+
+/// Refuses a body that Lambda would not take. It is sent as a text in JSON, where quotes and backslashes are two bytes each.
+///
+/// # Errors
+/// [`Problem::TooLarge`] with what it has when it is sent.
+pub fn check_reply(body: &str) -> Result<(), Problem> {
+    let escaped = body.bytes().filter(|byte| matches!(byte, b'"' | b'\\' | b'\n')).count();
+    let bytes = body.len().saturating_add(escaped);
+    if bytes > REPLY_BYTES_MAX {
+        return Err(Problem::TooLarge { what: "reply", bytes_max: REPLY_BYTES_MAX, bytes });
+    }
+    Ok(())
 }
 
 /// RFC 9457 problem details. The type is `about:blank`, so the title is the status's own phrase (§ 4.2.1).

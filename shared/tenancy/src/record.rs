@@ -108,8 +108,13 @@ impl Prepared {
 }
 
 impl Raw {
+    /// Bytes of its JSON.
+    pub(crate) fn len(&self) -> usize {
+        self.prepared.document.len()
+    }
+
     pub(crate) fn bytes(&self) -> i64 {
-        i64::try_from(self.prepared.document.len()).unwrap_or(i64::MAX)
+        i64::try_from(self.len()).unwrap_or(i64::MAX)
     }
 
     pub(crate) fn typed<V: DeserializeOwned>(&self) -> Result<Stored<V>, Problem> {

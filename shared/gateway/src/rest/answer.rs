@@ -8,7 +8,7 @@ use insula_tenancy::{Effect, Outcome, Problem};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::Reply;
+use crate::{Reply, check_reply};
 
 /// What an endpoint answers. Its `Debug` shows nothing of the body.
 #[derive(Serialize, Deserialize)]
@@ -92,8 +92,9 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// What is only read is not kept: a repetition reads again.
+    /// What is only read is not kept: a repetition reads again. An answer that can't be sent is none.
     pub(super) fn make(effect: Effect, answer: Answer) -> Result<Self, Problem> {
+        answer.body.as_ref().map_or(Ok(()), |body| check_reply(body.get()))?;
         let text = match effect {
             Effect::Read | Effect::Uncharged => String::new(),
             Effect::Write | Effect::Outside if answer.bytes.is_some() => {

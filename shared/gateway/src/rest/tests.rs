@@ -116,6 +116,18 @@ fn a_request_is_led_by_its_route_and_its_decoded_variable() {
 }
 
 #[test]
+fn an_answer_that_lambda_would_not_take_is_none() {
+    let answer = |bytes: usize| Kept::make(Effect::Write, Answer::ok(&"x".repeat(bytes)).unwrap());
+    // A text has two quotes, and each of them is two bytes in a reply.
+    let most = 6_291_556 - 64 * 1024 - 4;
+    assert!(answer(most).is_ok());
+    let why = answer(most + 1).err().unwrap();
+    assert_eq!(why.to_string(), "the reply has 6226021 bytes, and at most 6226020 are allowed");
+    let quotes = Answer::ok(&"\"".repeat(most / 3)).unwrap();
+    assert_eq!(Kept::make(Effect::Read, quotes).err().unwrap().code(), "too_large");
+}
+
+#[test]
 fn endpoints_that_are_not_in_order_end_the_function_in_its_init() {
     let flaw = |endpoints: &[(Method, &'static str)]| table(endpoints).err().map(|err| err.to_string());
     assert_eq!(flaw(&[(Method::GET, ITEM), (Method::PUT, ITEM), (Method::GET, ITEMS)]), None);

@@ -56,12 +56,17 @@ impl<'s> Items<'s> {
         self.on().check(id, seen).await
     }
 
-    /// As [`TenantScope::get_many`].
+    /// As [`TenantScope::get_many`], of as many of the first ids as have at most so many bytes of JSON together; of one at
+    /// least.
     ///
     /// # Errors
     /// As [`TenantScope::get_many`].
-    pub async fn get_many(&self, ids: &[ItemId]) -> Result<Vec<Option<Stored<Value>>>, Problem> {
-        let found = self.on().find_many(ids).await?;
+    pub async fn get_first(
+        &self,
+        ids: &[ItemId],
+        bytes_max: usize,
+    ) -> Result<Vec<Option<Stored<Value>>>, Problem> {
+        let found = self.on().find_first(ids, bytes_max).await?;
         found.iter().map(|raw| raw.as_ref().map(Raw::typed).transpose()).collect()
     }
 

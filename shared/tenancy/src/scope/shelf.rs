@@ -18,8 +18,13 @@ use crate::{
 
 /// Documents in one page of a listing.
 pub const PAGE_MAX: u32 = 100;
+/// Bytes of the documents in one page, with those of a first one that has more. Whoever writes a page as JSON in JSON in
+/// JSON, as a tool does, makes at most six of each.
+const PAGE_BYTES_MAX: usize = 960 * 1024;
 /// Documents in one batch. Source: BatchGetItem's own limit.
 pub const BATCH_MAX: usize = 100;
+/// Documents that are read together where not all of them may fit.
+const READ_TOGETHER: usize = 50;
 type Item = HashMap<String, AttributeValue>;
 
 /// A shelf of one tenant, and what one of its documents is called.
@@ -74,6 +79,25 @@ impl OnShelf<'_> {
         Ok(ids.iter().map(|id| found.get(id).cloned().flatten()).collect())
     }
 
+    /// As [`OnShelf::find_many`], of as many of the first ids as have at most so many bytes; of one at least.
+    pub(crate) async fn find_first(
+        &self,
+        ids: &[ItemId],
+        bytes_max: usize,
+    ) -> Result<Vec<Option<Raw>>, Problem> {
+        let (mut first, mut bytes) = (Vec::with_capacity(ids.len()), 0_usize);
+        for together in ids.chunks(READ_TOGETHER) {
+            for found in self.find_many(together).await? {
+                bytes = bytes.saturating_add(found.as_ref().map_or(0, Raw::len));
+                if bytes > bytes_max && !first.is_empty() {
+                    return Ok(first);
+                }
+                first.push(found);
+            }
+        }
+        Ok(first)
+    }
+
     /// A page of the shelf, in the order that is asked for.
     pub(crate) async fn page(&self, query: &Query<'_>) -> Result<RawPage, Problem> {
         if !(1..=PAGE_MAX).contains(&query.limit) {
@@ -99,10 +123,10 @@ impl OnShelf<'_> {
             let raw = Raw::read(item)?;
             page.push((listing.place_of(item, &raw)?, raw));
         }
-        let last = match &reply.last_evaluated_key {
-            Some(_) => page.last().map(|(edge, _)| edge.clone()),
-            None => None,
-        };
+        let fitting = fitting(page.iter().map(|(_, raw)| raw.len()));
+        let goes_on = reply.last_evaluated_key.is_some() || fitting < page.len();
+        page.truncate(fitting);
+        let last = page.last().filter(|_| goes_on).map(|(edge, _)| edge.clone());
         let within = |edge: &Edge| query.direction.between(after.as_ref(), edge, last.as_ref());
         let mut raws = room.staged().overlay(shelf, page, |raw| listing.place(raw), within);
         if query.direction == Direction::Descending {
@@ -184,6 +208,15 @@ impl OnShelf<'_> {
     }
 }
 
+/// How many of these documents, by their bytes, fit into a page: one at least.
+fn fitting(documents: impl Iterator<Item = usize>) -> usize {
+    let sums = documents.scan(0_usize, |sum, bytes| {
+        *sum = sum.saturating_add(bytes);
+        Some(*sum)
+    });
+    sums.enumerate().take_while(|(at, sum)| *at == 0 || *sum <= PAGE_BYTES_MAX).count()
+}
+
 /// Whether the version that a client has seen is the one that is there.
 pub(super) fn check_seen(kind: &'static str, seen: Option<u64>, there: Option<u64>) -> Result<(), Problem> {
     match (seen, there) {
@@ -202,6 +235,21 @@ pub(super) fn other_version(kind: &str, there: u64, seen: u64) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_has_as_many_documents_as_fit_and_the_first_in_any_case() {
+        let third = PAGE_BYTES_MAX / 3;
+        for (documents, count) in [
+            (&[][..], 0),
+            (&[1, 1], 2),
+            (&[third, third, third], 3),
+            (&[third, third, third + 1], 2),
+            (&[PAGE_BYTES_MAX + 1], 1),
+            (&[PAGE_BYTES_MAX + 1, 0], 1),
+        ] {
+            assert_eq!(fitting(documents.iter().copied()), count, "{documents:?}");
+        }
+    }
 
     #[test]
     fn a_version_that_was_seen_must_be_there() {
