@@ -149,7 +149,8 @@ async fn admitted(
     let work = async |scope| {
         let ended = call.run(scope, seal).await?;
         // A tool's result that can't be sent is none, so its call must not be committed as done.
-        ended.stored().map_or(Ok(()), check_reply)?;
+        let sent = ended.sent().map_err(|err| Problem::internal("writing a result", err))?;
+        sent.map_or(Ok(()), |sent| check_reply(sent.get()))?;
         Ok(ended)
     };
     admission.settle(scope, effect, work, Keep { outcome, restore: Ended::from_stored }).await

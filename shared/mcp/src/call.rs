@@ -13,7 +13,7 @@ use crate::{
     era::Era,
     exchange::{Asked, Exchange},
     message::Id,
-    outcome::{Ended, Outcome, OutcomeKind},
+    outcome::{self, Ended, Outcome, OutcomeKind},
     reply::{Accepted, Fault, Reply},
     server::{Request, Step},
     spec::{ClientCapability, Hints},
@@ -187,10 +187,13 @@ impl<'s, C: Send + 'static, E: Into<Refusal> + Send + 'static> Call<'s, C, E> {
         let wire = &self.wire;
         match ended {
             Ended::Fault(fault) => fault.reply(wire.era, Some(&wire.id)),
-            Ended::Result { json, .. } => {
-                let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-                wire.accepted.success(&wire.id, &json, &notes)
-            }
+            Ended::Result { json, .. } => match outcome::whole(&json) {
+                Ok(whole) => {
+                    let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+                    wire.accepted.success(&wire.id, &whole, &notes)
+                }
+                Err(err) => Fault::from(err).reply(wire.era, Some(&wire.id)),
+            },
         }
     }
 

@@ -181,18 +181,19 @@ impl<T: Serialize + JsonSchema> ToolOutput for Structured<T> {
         if !text.starts_with('{') {
             return Err(serde::ser::Error::custom("a structured result is an object"));
         }
-        let structured_content = Some(RawValue::from_string(text.clone())?);
-        Ok(ToolResult { structured_content, ..ToolResult::new(vec![Content::text(text)]) })
+        let structured_content = Some(RawValue::from_string(text)?);
+        Ok(ToolResult { content: None, structured_content, ..ToolResult::new(Vec::new()) })
     }
 }
 
-/// The result of `tools/call` as it is sent. Both eras get the same bytes: the older revisions let a result
-/// have members that they do not know.
+/// The result of `tools/call` as it is kept; content that is the structured content once more is added when it is sent.
+/// Both eras get the same bytes: the older revisions let a result have members that they do not know.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolResult {
     result_type: &'static str,
-    content: Vec<Content>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<Vec<Content>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     structured_content: Option<Box<RawValue>>,
     pub(crate) is_error: bool,
@@ -202,6 +203,7 @@ pub struct ToolResult {
 
 impl ToolResult {
     fn new(content: Vec<Content>) -> ToolResult {
+        let content = Some(content);
         ToolResult { result_type: "complete", content, structured_content: None, is_error: false, meta: None }
     }
 

@@ -40,8 +40,8 @@ pub(crate) const TOOL: &str = "tool:";
 pub(crate) const DAY: &str = "day:";
 /// What the counters of one collection's items begin with.
 pub(crate) const ITEMS_OF: &str = "items:";
-/// Bytes of a result that is kept for replays.
-const RESULT_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of a result that is kept for replays. Source: DynamoDB's limit of 400 KB for an item, of which names and keys get 1 KiB.
+const RESULT_BYTES_MAX: usize = 399 * 1024;
 /// How often an operation is run again because of what it was based on.
 const RUNS_AGAIN_MAX: u32 = 3;
 /// Turns of the transaction: newer plans, a turned minute, and what is left for conflicts with other calls.
@@ -197,7 +197,6 @@ impl Admission {
         // An operation that failed is charged and recorded, and changes nothing.
         let is_done = matches!(outcome, Outcome::Done { .. });
         let (writes, empties_cache) = if is_done { (writes, empties_cache) } else { Default::default() };
-        self.check_result(outcome)?;
         let resources = trail::resources(self.operation.resource.as_ref(), &writes, outcome);
         let news = news::of(&self.room, &writes)?;
         let growth = Growth::of(&writes);
@@ -272,7 +271,8 @@ impl Admission {
         &self.operation
     }
 
-    fn check_result(&self, outcome: Outcome<'_>) -> Result<(), Problem> {
+    /// Whether what came of the operation can be kept for its repetitions.
+    pub(crate) fn check_result(&self, outcome: Outcome<'_>) -> Result<(), Problem> {
         match (self.names.first(), outcome) {
             (Some(_), Outcome::Done { result }) if result.len() > RESULT_BYTES_MAX => {
                 let bytes = result.len();

@@ -76,7 +76,11 @@ impl Admission {
                     (self.commit(Outcome::Uncharged).await, ended)
                 }
                 Effect::Write | Effect::Outside => {
-                    let ended = work(scope).await;
+                    // One that can't be kept has failed, and is charged and recorded as that.
+                    let ended = work(scope).await.and_then(|done| {
+                        self.check_result((keep.outcome)(&done))?;
+                        Ok(done)
+                    });
                     let counted = counted(&ended, keep.outcome);
                     (self.commit(counted).await, ended)
                 }

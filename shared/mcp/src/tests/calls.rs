@@ -142,16 +142,27 @@ fn an_idempotency_key_is_short_and_visible() {
 
 #[test]
 fn a_stored_outcome_is_replayed_byte_for_byte_under_another_id() {
-    let post = Post::call("greet", json!({ "name": "you" }));
-    let (stored, first) = called(&post, |mut call| {
-        let outcome = run(&mut call);
-        let stored = outcome.as_ref().unwrap().stored().unwrap().to_owned();
-        (stored, String::from_utf8(call.reply(outcome).body).unwrap())
-    });
-    assert!(first.contains(&stored));
-    let again = post.with(|body| body["id"] = json!("again"));
-    let second = called(&again, |call| call.reply(Ok(Outcome::from_stored(stored).unwrap())).body);
-    assert_eq!(String::from_utf8(second).unwrap(), first.replace("\"id\":1", "\"id\":\"again\""));
+    // A structured result, whose content is made anew, and one of free content.
+    for (post, has_content) in
+        [(Post::call("greet", json!({ "name": "y\"ou" })), false), (Post::call("chatty", json!({})), true)]
+    {
+        let (stored, first) = called(&post, |mut call| {
+            let outcome = run(&mut call);
+            let stored = outcome.as_ref().unwrap().stored().unwrap().to_owned();
+            (stored, String::from_utf8(call.reply(outcome).body).unwrap())
+        });
+        let result: Value = serde_json::from_str::<Value>(&first).unwrap()["result"].clone();
+        let kept: Value = serde_json::from_str(&stored).unwrap();
+        assert_eq!(kept.get("content").is_some(), has_content, "{stored}");
+        assert_eq!(kept.get("structuredContent"), result.get("structuredContent"));
+        let text = result["content"][0]["text"].as_str().unwrap();
+        if !has_content {
+            assert_eq!(serde_json::from_str::<Value>(text).unwrap(), result["structuredContent"]);
+        }
+        let again = post.with(|body| body["id"] = json!("again"));
+        let second = called(&again, |call| call.reply(Ok(Outcome::from_stored(stored).unwrap())).body);
+        assert_eq!(String::from_utf8(second).unwrap(), first.replace("\"id\":1", "\"id\":\"again\""));
+    }
     assert!(Outcome::from_stored("[1]".to_owned()).is_none());
     assert!(Outcome::from_stored("{".to_owned()).is_none());
 }
