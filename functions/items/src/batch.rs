@@ -116,7 +116,7 @@ pub(crate) async fn write(
     let collection = collections.find(ask.parameter("collection")?)?;
     let Operations { operations } = ask.json()?;
     check_count("operations", operations.len(), OPERATIONS_MAX)?;
-    let mut parts = Vec::new();
+    let (mut parts, mut problems) = (Vec::new(), Vec::new());
     for (number, chunk) in operations.chunks(WRITES_MAX).enumerate() {
         let from = number.saturating_mul(WRITES_MAX);
         let (scope, part) = admission.chunk(number);
@@ -135,11 +135,12 @@ pub(crate) async fn write(
             }
             Err(problem) => {
                 let (code, detail) = (problem.code(), problem.to_string());
+                problems.push(problem);
                 Part::Failed { from, failed: chunk.len(), code, detail }
             }
         });
     }
-    Answer::ok(&json!({ "parts": parts }))
+    Ok(Answer::ok(&json!({ "parts": parts }))?.with_problems(problems))
 }
 
 async fn stage(

@@ -76,7 +76,13 @@ impl Rest {
         };
         let own = tenant.id().clone();
         match self.run(request, tenant, found).await {
-            Ok(answer) => answer.reply(request.evidence.path_tenant.as_deref()),
+            Ok(answer) => {
+                for problem in answer.problems() {
+                    telemetry::record_problem(problem);
+                    telemetry::record_denial(&self.resolver, problem, Some(&own), &request.request_id).await;
+                }
+                answer.reply(request.evidence.path_tenant.as_deref())
+            }
             Err(problem) => {
                 telemetry::record_denial(&self.resolver, &problem, Some(&own), &request.request_id).await;
                 Reply::problem(&problem)
@@ -103,7 +109,7 @@ impl Rest {
         let (scope, admission) = self.entrance.enter(tenant, operation).await?;
         let gauge = self.entrance.gauge(&admission);
         let ended = admitted(endpoint, (scope, admission), granted, ask).await;
-        telemetry::record_call(gauge.as_ref(), ended.as_ref().map_or_else(Problem::code, |_| "ok"));
+        telemetry::record_call(gauge.as_ref(), ended.as_ref().map_or_else(Problem::code, Answer::code));
         ended
     }
 }

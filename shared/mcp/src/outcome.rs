@@ -17,7 +17,10 @@ pub struct Outcome(pub(crate) Ended);
 #[derive(Debug)]
 pub(crate) enum Ended {
     /// The content of a result that is structured is left out of its JSON: it is the same once more, as a text.
-    Result { json: Box<RawValue>, kind: OutcomeKind },
+    Result {
+        json: Box<RawValue>,
+        kind: OutcomeKind,
+    },
     Fault(Fault),
 }
 

@@ -21,6 +21,9 @@ pub struct Answer {
     bytes: Option<(&'static str, Bytes)>,
     version: Option<u64>,
     location: Option<String>,
+    /// What ended parts of an operation that answers for the others. A part is kept for itself, never its whole.
+    #[serde(skip)]
+    problems: Vec<Problem>,
 }
 
 impl Answer {
@@ -54,7 +57,23 @@ impl Answer {
     }
 
     const fn of(status: u16) -> Self {
-        Self { status, body: None, bytes: None, version: None, location: None }
+        Self { status, body: None, bytes: None, version: None, location: None, problems: Vec::new() }
+    }
+
+    /// The answer with what ended parts of the operation: the caller reads of it in the body, and the operator is told of each
+    /// as of one that ends an operation.
+    #[must_use]
+    pub fn with_problems(self, problems: Vec<Problem>) -> Self {
+        Self { problems, ..self }
+    }
+
+    pub(super) fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// The word for how the operation ended: `ok`, or the code of what ended the first part that failed.
+    pub(super) fn code(&self) -> &'static str {
+        self.problems.first().map_or("ok", Problem::code)
     }
 
     /// The answer with its version, which the client gets as `ETag` and gives back as `If-Match`.
