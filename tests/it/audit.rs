@@ -1,6 +1,6 @@
 //! The audit trail through the door: what a record says, who reads it, and that no change of it goes unseen.
 
-mod attempts;
+pub(crate) mod attempts;
 pub(crate) mod chains;
 mod denials;
 mod reading;

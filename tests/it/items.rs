@@ -2,13 +2,16 @@
 
 use bytes::Bytes;
 use http::{Method, Response};
-use insula_tenancy::{Tier, WRITES_MAX};
+use insula_tenancy::Tier;
 use serde_json::{Value, json};
 
 use crate::{
     ask::{Own, ask, code_of, header},
     harness::{Stack, json_of, stack},
 };
+
+mod batches;
+mod large;
 
 const ALL: &str = "items:read items:write notes:read notes:write workspace:admin";
 
@@ -216,89 +219,6 @@ async fn a_free_form_collection_keeps_objects_of_any_form() {
     // The same id is another item in another collection.
     assert_eq!(rest.get(&format!("notes/items/{id}")).await.status(), 404);
     assert_eq!(json_of(&rest.get("documents").await)["name"], "documents");
-}
-
-#[tokio::test]
-async fn what_a_reply_has_no_room_for_is_read_by_asking_again() {
-    let rest = Rest::make("items-large").await;
-    // Each byte of it is two in a reply to Lambda, and six in that of a tool.
-    let large = json!({ "a": "\"".repeat(190_000) });
-    let mut ids = vec![rest.create("documents", json!({ "a": 1 })).await];
-    for _ in 0..17 {
-        ids.push(rest.create("documents", large.clone()).await);
-    }
-    let few = rest.ask((Method::POST, "documents/batch-get"), &[], &json!({ "ids": &ids[..6] })).await;
-    assert_eq!(json_of(&few)["items"].as_array().unwrap().len(), 6);
-    assert_eq!(json_of(&few)["unread"], Value::Null, "what fits is read as a whole");
-    let (mut left, mut read) = (json!(ids), Vec::new());
-    while !left.is_null() {
-        let reply = rest.ask((Method::POST, "documents/batch-get"), &[], &json!({ "ids": left })).await;
-        assert_eq!(reply.status(), 200, "{:?}", reply.body());
-        let items = json_of(&reply)["items"].clone();
-        read.extend(items.as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()));
-        left = json_of(&reply)["unread"].clone();
-    }
-    assert_eq!(read, ids);
-    let (mut cursor, mut listed) = (Value::Null, Vec::new());
-    let mut pages = 0;
-    while pages == 0 || !cursor.is_null() {
-        let mut page = json!({ "collection": "documents", "limit": 100 });
-        if !cursor.is_null() {
-            page["cursor"] = cursor;
-        }
-        let reply = tool(&rest, "items_list", &page, (&json!({}), &json!({}))).await;
-        let items =
-            reply["structuredContent"]["items"].as_array().unwrap_or_else(|| panic!("{reply}")).clone();
-        listed.extend(items.iter().map(|item| item["id"].as_str().unwrap().to_owned()));
-        cursor = reply["structuredContent"]["next_cursor"].clone();
-        pages += 1;
-    }
-    assert_eq!((listed, pages), (ids, 9));
-}
-
-#[tokio::test]
-async fn a_transaction_is_all_or_nothing() {
-    let rest = Rest::make("items-transaction").await;
-    let (a, b) = (rest.create("notes", note("a")).await, rest.create("notes", note("b")).await);
-    let send = async |operations: Value| {
-        rest.ask((Method::POST, "notes/transaction"), &[], &json!({ "operations": operations })).await
-    };
-    let operations = |version: u64| {
-        json!([
-            { "op": "create", "value": note("c") },
-            { "op": "replace", "id": a, "version": 1, "value": note("a2") },
-            { "op": "check", "id": b, "version": version },
-        ])
-    };
-    let refused = send(operations(2)).await;
-    assert_eq!(refused.status(), 409);
-    assert_eq!(json_of(&refused)["detail"], "operations[2]: the note has version 1, not 2");
-    assert_eq!(rest.titles("").await, ["a", "b"]);
-    let done = json_of(&send(operations(1)).await);
-    assert_eq!((&done["done"][1]["version"], &done["done"][2]["op"]), (&json!(2), &json!("check")));
-    assert_eq!(rest.titles("").await, ["a2", "b", "c"]);
-    let many: Vec<_> = (0..=WRITES_MAX).map(|_| json!({ "op": "create", "value": note("x") })).collect();
-    let too_many = send(json!(many)).await;
-    assert_eq!(json_of(&too_many)["detail"], "operations: 91, of 1 to 90");
-}
-
-#[tokio::test]
-async fn a_batch_is_done_in_parts_and_a_repetition_does_what_is_missing() {
-    let rest = Rest::make("items-batch").await;
-    let mut operations: Vec<_> =
-        (0..WRITES_MAX + 10).map(|n| json!({ "op": "create", "value": note(&format!("n{n}")) })).collect();
-    operations[WRITES_MAX + 5] = json!({ "op": "delete", "id": "missing" });
-    let key = [("idempotency-key", "batch")];
-    let body = json!({ "operations": operations });
-    let send = async || rest.ask((Method::POST, "notes/batch-write"), &key, &body).await;
-    let first = json_of(&send().await);
-    assert_eq!(first["parts"][0]["done"].as_array().unwrap().len(), WRITES_MAX);
-    let failed = json!({ "from": 90, "failed": 10, "code": "not_found", "detail": "there is no such note" });
-    assert_eq!(first["parts"][1], failed);
-    assert_eq!(rest.own.notes(rest.stack).await, WRITES_MAX);
-    let again = json_of(&send().await);
-    assert_eq!(again, first, "what was done is not done again");
-    assert_eq!(rest.own.notes(rest.stack).await, WRITES_MAX);
 }
 
 #[tokio::test]

@@ -171,19 +171,10 @@ async fn stage(
             }
             .map(|()| ("check", id.clone(), Some(*version))),
         };
-        let (op, id, version) = staged.map_err(|problem| said_where(at, problem))?;
+        let (op, id, version) = staged.map_err(|problem| problem.at(format!("operations[{at}]")))?;
         done.push(Done { op: op.to_owned(), id, version });
     }
     Ok(done)
-}
-
-/// The problem of one operation, with its place.
-fn said_where(at: usize, problem: Problem) -> Problem {
-    match problem {
-        Problem::Invalid { detail } => Problem::Invalid { detail: format!("operations[{at}]: {detail}") },
-        Problem::Conflict { detail } => Problem::Conflict { detail: format!("operations[{at}]: {detail}") },
-        other => other,
-    }
 }
 
 fn check_count(what: &str, count: usize, most: usize) -> Result<(), Problem> {

@@ -9,10 +9,11 @@ use crate::{
     Problem,
     aws::read_item,
     crypto::{NAMES_COUNT_S, Purpose, Ring, Shared, sha256},
-    key::{Family, IDEMPOTENCY_SHARDS},
+    key::{Family, IDEMPOTENCY_SHARDS, Shelf},
     plan::{Moving, Plan},
     recount::Stock,
     scope::{Room, TenantScope},
+    staged::Place,
     tenant::TenantId,
 };
 
@@ -251,8 +252,10 @@ impl Admission {
                 Err(Cancelled::Meter(meter)) => turn = self.next_turn(&plan, turn, &meter, now).await?,
                 // Where there is room, somebody made it meanwhile, and the next attempt will do.
                 Err(Cancelled::Storage(stock)) => self.check_growth(&plan, &growth, &stock).await?,
-                Err(Cancelled::Write) if repeatable => return self.again(plan),
-                Err(Cancelled::Write) => return Err(changed_meanwhile()),
+                Err(Cancelled::Write(_)) if repeatable => return self.again(plan),
+                Err(Cancelled::Write(at)) => {
+                    return Err(changed_meanwhile(at.and_then(|at| writes.keys().nth(at))));
+                }
                 Err(Cancelled::Contended) => {
                     let pause_ms = 10_u64.saturating_mul(1 << attempt.min(5));
                     tokio::time::sleep(std::time::Duration::from_millis(pause_ms)).await;
@@ -301,7 +304,7 @@ impl Admission {
 
     /// The operation once more, under this plan and with nothing staged.
     fn again(&self, plan: Plan) -> Result<Committed, Problem> {
-        let runs_left = self.runs_left.checked_sub(1).ok_or_else(changed_meanwhile)?;
+        let runs_left = self.runs_left.checked_sub(1).ok_or_else(|| changed_meanwhile(None))?;
         let (scope, admission) = self.emptied(plan, runs_left);
         Ok(Committed::Again(scope, Box::new(admission)))
     }
@@ -335,8 +338,15 @@ fn no_platform_key() -> Problem {
     Problem::internal("naming", "there is no platform key")
 }
 
-fn changed_meanwhile() -> Problem {
-    Problem::Conflict { detail: "a record that this call read has changed meanwhile".to_owned() }
+/// The item that it is, where the caller knows it by its id.
+fn changed_meanwhile(place: Option<&Place>) -> Problem {
+    let detail = match place {
+        Some((Shelf::Items(collection), id)) => {
+            format!("the item {id} of {collection} has changed meanwhile")
+        }
+        _ => "a record that this call read has changed meanwhile".to_owned(),
+    };
+    Problem::Conflict { detail }
 }
 
 /// The key of a counter of a month, such as `2026-11`.

@@ -64,6 +64,13 @@ pub enum Problem {
     },
     /// The same idempotency key came with other arguments.
     IdempotencyMismatch,
+    /// One of several things that were asked for at once is wrong.
+    At {
+        /// Which.
+        place: String,
+        /// One that [`Problem::at`] says the place of.
+        problem: Arc<Problem>,
+    },
     /// A quota of the tenant is used up.
     QuotaReached(Box<Quota>),
     /// As many calls of the tenant run in this instance as may.
@@ -203,6 +210,17 @@ impl Problem {
         Self::Unavailable { doing, source: Some(cause.into()) }
     }
 
+    /// The problem with the place of what was wrong, such as `operations[7]`. What is not in the request has no place in it.
+    #[must_use]
+    pub fn at(self, place: String) -> Self {
+        match self {
+            Self::NotFound { .. } | Self::Invalid { .. } | Self::TooLarge { .. } | Self::Conflict { .. } => {
+                Self::At { place, problem: Arc::new(self) }
+            }
+            other => other,
+        }
+    }
+
     /// The problem of one flight, made anew for each of those who waited for it. Its causes are the first one's own.
     pub(crate) fn again(shared: Arc<Self>) -> Self {
         match &*shared {
@@ -218,6 +236,7 @@ impl Problem {
             &Self::TooLarge { what, bytes_max, bytes } => Self::TooLarge { what, bytes_max, bytes },
             Self::Conflict { detail } => Self::Conflict { detail: detail.clone() },
             Self::IdempotencyMismatch => Self::IdempotencyMismatch,
+            Self::At { place, problem } => Self::At { place: place.clone(), problem: Arc::clone(problem) },
             Self::QuotaReached(quota) => Self::QuotaReached(quota.clone()),
             Self::Busy => Self::Busy,
             Self::Moving => Self::Moving,
@@ -231,7 +250,7 @@ impl Problem {
 
     /// The stable word that clients branch on.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Unauthenticated(_) => "unauthenticated",
             Self::InsufficientScope { .. } => "insufficient_scope",
@@ -244,6 +263,7 @@ impl Problem {
             Self::TooLarge { .. } => "too_large",
             Self::Conflict { .. } => "conflict",
             Self::IdempotencyMismatch => "idempotency_mismatch",
+            Self::At { problem, .. } => problem.code(),
             Self::QuotaReached(_) => "quota_reached",
             Self::Busy => "busy",
             Self::Moving => "moving",
@@ -255,7 +275,7 @@ impl Problem {
 
     /// The HTTP status, where the problem becomes an HTTP reply.
     #[must_use]
-    pub const fn status(&self) -> u16 {
+    pub fn status(&self) -> u16 {
         match self {
             Self::Unauthenticated(_) => 401,
             Self::InsufficientScope { .. }
@@ -268,6 +288,7 @@ impl Problem {
             Self::TooLarge { .. } => 413,
             Self::Conflict { .. } => 409,
             Self::IdempotencyMismatch => 422,
+            Self::At { problem, .. } => problem.status(),
             Self::QuotaReached(_) | Self::Busy => 429,
             Self::Outside { .. } => 502,
             Self::Moving | Self::Unavailable { .. } => 503,
@@ -316,6 +337,7 @@ impl fmt::Display for Problem {
             Self::TooLarge { what, bytes_max, bytes } => {
                 write!(f, "the {what} has {bytes} bytes, and at most {bytes_max} are allowed")
             }
+            Self::At { place, problem } => write!(f, "{place}: {problem}"),
             Self::IdempotencyMismatch => f.write_str("this idempotency key was used with other arguments"),
             Self::FeatureOff { feature, tier } => write!(
                 f,

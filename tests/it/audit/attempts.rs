@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What the operator was told of a tenant's attempts: class and target.
-fn told(stack: &Stack, own: &Own) -> Vec<(String, Value)> {
+pub(crate) fn told(stack: &Stack, own: &Own) -> Vec<(String, Value)> {
     let mut all = Vec::new();
     for event in stack.local.aws.events() {
         let mut detail: Value = serde_json::from_str(event["Detail"].as_str().unwrap()).unwrap();

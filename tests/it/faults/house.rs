@@ -4,7 +4,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use http::Method;
-use insula_gateway::{Context, answer, rest::Rest};
+use insula_gateway::{
+    Context, answer,
+    rest::{Endpoint, Rest},
+};
 use insula_local::{Edge, idp::Mint};
 use insula_tenancy::{Access, Clock, Config, Tier, start_entrance_at};
 use insula_tools::{Collections, declare, role_of};
@@ -121,6 +124,14 @@ impl House {
     /// A stack of its own with the functions before it, which have not been called yet.
     pub(crate) async fn open() -> Self {
         Self::before(Box::leak(Box::new(start(options(Edge::Rest))))).await
+    }
+
+    /// The same with these endpoints in the place of those of items.
+    pub(crate) async fn open_with(endpoints: Vec<Endpoint>) -> Self {
+        let house = Self::open().await;
+        let (settings, access) = (settings(house.stack), access(house.stack, "McpRole"));
+        let entrance = start_entrance_at(settings, access, Clock::System).await.unwrap();
+        Self { items: Rest::new(entrance, endpoints, role_of).unwrap(), ..house }
     }
 
     /// Fresh instances of the functions before a stack that runs.

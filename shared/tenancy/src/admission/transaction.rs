@@ -60,8 +60,8 @@ pub(super) enum Cancelled {
     Done(HashMap<String, AttributeValue>),
     /// There is no room for what is to be kept; this is what there was.
     Storage(Stock),
-    /// A record's version is another than was read.
-    Write,
+    /// A record's version is another than was read; the number of its write, if it was one of them.
+    Write(Option<usize>),
     /// Another transaction was at the same items.
     Contended,
 }
@@ -336,11 +336,12 @@ fn read_cancellation(parts: &[Part], err: SdkError<TransactWriteItemsError>) -> 
         }
         _ => return Err(store_problem(DOING, err)),
     };
-    let failed = |part: Part| {
-        let fails = |reason: &&CancellationReason| reason.code() == Some("ConditionalCheckFailed");
-        let of_part = parts.iter().zip(&reasons).filter(|(of, _)| **of == part);
-        of_part.map(|(_, reason)| reason).find(fails)
+    let fails = |reason: &CancellationReason| reason.code() == Some("ConditionalCheckFailed");
+    let of_part = |part: Part| {
+        let of_part = parts.iter().zip(&reasons).filter(move |(of, _)| **of == part);
+        of_part.map(|(_, reason)| reason)
     };
+    let failed = |part: Part| of_part(part).find(|reason| fails(reason));
     if failed(Part::Plan).is_some() {
         return Ok(Cancelled::Plan);
     }
@@ -353,8 +354,9 @@ fn read_cancellation(parts: &[Part], err: SdkError<TransactWriteItemsError>) -> 
     if let Some(reason) = failed(Part::Storage) {
         return Ok(Cancelled::Storage(Stock::of_row(reason.item())));
     }
-    if failed(Part::Write).or(failed(Part::Audit)).is_some() {
-        return Ok(Cancelled::Write);
+    let write = of_part(Part::Write).position(fails);
+    if write.is_some() || failed(Part::Audit).is_some() {
+        return Ok(Cancelled::Write(write));
     }
     if reasons.iter().any(is_passing) { Ok(Cancelled::Contended) } else { Err(store_problem(DOING, err)) }
 }

@@ -17,6 +17,7 @@ fn a_problem_that_waiters_share_stays_what_it_was() {
         Problem::TooLarge { what: "note", bytes_max: 1, bytes: 2 },
         Problem::Conflict { detail: "changed".to_owned() },
         Problem::IdempotencyMismatch,
+        Problem::NotFound { kind: "note" }.at("operations[7]".to_owned()),
         Problem::QuotaReached(Box::new(Quota {
             kind: QuotaKind::Items,
             limit: 1,
@@ -33,6 +34,20 @@ fn a_problem_that_waiters_share_stays_what_it_was() {
         let again = Problem::again(Arc::new(problem));
         assert_eq!((again.code(), again.to_string()), (code, said));
     }
+}
+
+#[test]
+fn what_is_wrong_in_a_request_is_said_with_its_place_and_what_is_not_in_it_without() {
+    let too_large = || Problem::TooLarge { what: "note", bytes_max: 1, bytes: 2 };
+    let invalid = || Problem::Invalid { detail: "id: none".to_owned() };
+    let conflict = || Problem::Conflict { detail: "changed".to_owned() };
+    for problem in [|| Problem::NotFound { kind: "note" }, too_large, invalid, conflict] {
+        let (plain, placed) = (problem(), problem().at("operations[7]".to_owned()));
+        assert_eq!((placed.code(), placed.status()), (plain.code(), plain.status()));
+        assert_eq!(placed.to_string(), format!("operations[7]: {plain}"));
+    }
+    let fault = Problem::internal("asking", "a fault").at("operations[7]".to_owned());
+    assert!(matches!(fault, Problem::Internal { .. }), "its cause is for the log");
 }
 
 #[test]
