@@ -10,6 +10,7 @@ use crate::{
     harness::{Stack, json_of, stack},
 };
 
+mod asking;
 mod batches;
 mod large;
 
@@ -259,52 +260,12 @@ async fn tool(rest: &Rest, name: &str, arguments: &Value, extra: (&Value, &Value
 }
 
 #[tokio::test]
-async fn an_item_is_deleted_by_a_tool_only_after_its_user_has_confirmed_that_version() {
-    let rest = Rest::make("items-confirm").await;
-    let id = rest.create("notes", note("one")).await;
-    let which = json!({ "collection": "notes", "id": id });
-    let (can, cannot, nothing) = (json!({ "elicitation": {} }), json!({}), json!({}));
-    let refused = tool(&rest, "items_delete", &which, (&cannot, &nothing)).await;
-    assert_eq!(refused["_meta"]["tenancy/error"]["code"], "forbidden", "{refused}");
-    let asked = tool(&rest, "items_delete", &which, (&can, &nothing)).await;
-    assert_eq!(asked["resultType"], "input_required", "{asked}");
-    let answer = |content: Value, state: &Value| {
-        json!({
-            "inputResponses": { "confirm_delete": { "action": "accept", "content": content } },
-            "requestState": state,
-        })
-    };
-    let state = &asked["requestState"];
-    let no = tool(&rest, "items_delete", &which, (&can, &answer(json!({ "delete": false }), state))).await;
-    assert_eq!(no["isError"], true, "{no}");
-    assert_eq!(rest.titles("").await, ["one"]);
-    // The state is good for this very call alone.
-    let other = json!({ "collection": "notes", "id": rest.create("notes", note("two")).await });
-    let yes = |state: &Value| answer(json!({ "delete": true }), state);
-    let forged = || {
-        let own = rest.own.id.to_string();
-        let details = rest.stack.local.aws.events().into_iter().map(|event| event["Detail"].to_string());
-        details.filter(|detail| detail.contains("forged_state") && detail.contains(&own)).count()
-    };
-    assert_eq!(forged(), 0);
-    assert_eq!(tool(&rest, "items_delete", &other, (&can, &yes(state))).await, Value::Null);
-    assert_eq!(forged(), 1, "the operator is told");
-    let unasked = json!({ "inputResponses": { "confirm_delete": { "action": "accept", "content": { "delete": true } } } });
-    let unasked = tool(&rest, "items_delete", &which, (&can, &unasked)).await;
-    assert_eq!(unasked["resultType"], "input_required", "an answer without its question asks again");
-    rest.ask((Method::PATCH, &format!("notes/items/{id}")), &[], &json!({ "text": "changed" })).await;
-    let changed = tool(&rest, "items_delete", &which, (&can, &yes(state))).await;
-    assert_eq!(changed["_meta"]["tenancy/error"]["code"], "conflict", "{changed}");
-    let again = tool(&rest, "items_delete", &which, (&can, &nothing)).await;
-    let gone = tool(&rest, "items_delete", &which, (&can, &yes(&again["requestState"]))).await;
-    assert_eq!(gone["structuredContent"]["value"]["title"], "one", "{gone}");
-    assert_eq!(rest.titles("").await, ["two"]);
-}
-
-#[tokio::test]
 async fn a_tool_keeps_and_finds_items_of_any_collection() {
     let rest = Rest::make("items-tools").await;
     let (can, nothing) = (json!({}), json!({}));
+    let allow = json!({ "tools": { "confirm_deletes": "allow" } });
+    let set = (Method::PATCH, "/v1/config");
+    assert_eq!(rest.own.ask(rest.stack, ALL, set, (&[], &allow)).await.status(), 200);
     let call = async |name: &str, arguments: Value| tool(&rest, name, &arguments, (&can, &nothing)).await;
     let made = call("items_create", json!({ "collection": "documents", "value": { "a": 1 } })).await;
     let item = made["structuredContent"].clone();

@@ -53,7 +53,8 @@ async fn one_of_each(stack: &Stack, own: &Own) {
     for _ in 0..2 {
         assert_eq!(tool(stack, own, "notes_list", json!({})).await["isError"], false);
     }
-    assert_eq!(tool(stack, own, "notes_delete", json!({ "id": "none" })).await["isError"], true);
+    let wrong = json!({ "collection": "none", "value": {} });
+    assert_eq!(tool(stack, own, "items_create", wrong).await["isError"], true);
     let list = (http::Method::GET, "/v1/collections/notes/items");
     assert_eq!(own.ask(stack, SCOPE, list.clone(), (&[], &Value::Null)).await.status(), 200);
     assert_eq!(own.ask(stack, "notes:read", list, (&[], &Value::Null)).await.status(), 403);
@@ -77,9 +78,9 @@ async fn every_call_counts_once_by_its_kind_its_end_its_action_and_its_day() {
     assert_eq!(
         by_action,
         [
+            ("items_create", [1, 0, 0, 1]),
             ("items_list", [0, 1, 1, 0]),
             ("notes_create", [1, 0, 0, 0]),
-            ("notes_delete", [1, 0, 0, 1]),
             ("notes_list", [2, 0, 0, 0]),
             ("usage_read", [0, 1, 0, 0]),
         ]
@@ -287,8 +288,9 @@ async fn a_call_leaves_a_line_whose_tenant_is_a_dimension_where_its_tier_is_name
         let line_of_list = line(&own, |line| line["action"] == "notes_list", list).await;
         assert_eq!(line_of_list["_aws"]["CloudWatchMetrics"][0]["Dimensions"], dimensions);
         assert_eq!((&line_of_list["ToolCalls"], &line_of_list["code"]), (&json!(1), &json!("ok")));
-        let gone = async || drop(tool(stack, &own, "notes_delete", json!({ "id": "none" })).await);
-        let line_of_gone = line(&own, |line| line["action"] == "notes_delete", gone).await;
+        let wrong = json!({ "collection": "none", "value": {} });
+        let gone = async || drop(tool(stack, &own, "items_create", wrong.clone()).await);
+        let line_of_gone = line(&own, |line| line["action"] == "items_create", gone).await;
         assert_eq!((&line_of_gone["Errors"], &line_of_gone["code"]), (&json!(1), &json!("not_found")));
         let path = (http::Method::GET, "/v1/collections/notes/items");
         let refused = async || {

@@ -212,8 +212,9 @@ async fn what_is_kept_stays_within_the_plan_and_may_shrink_above_it() {
     assert_eq!(said(own.post(stack, &[], &create("t")).await), "items");
     assert_eq!(own.notes(stack).await, 2, "what is refused has no effect");
     change(stack, &own.id, |plan| Plan { limits: Limits { items: 1, ..plan.limits }, ..plan }).await;
-    let delete = tool_call("notes_delete", json!({ "id": first }));
-    assert_eq!(said(own.post(stack, &[], &delete).await), "ok", "above the limit it may still shrink");
+    let delete = (http::Method::DELETE, &*format!("/v1/collections/notes/items/{first}"));
+    let deleted = own.ask(stack, "items:write", delete, (&[], &serde_json::Value::Null)).await;
+    assert_eq!(deleted.status(), 204, "above the limit it may still shrink");
     change(stack, &own.id, |plan| Plan {
         limits: Limits { items: 9, storage_bytes: 100, ..plan.limits },
         ..plan

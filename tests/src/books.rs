@@ -104,7 +104,7 @@ async fn books(scope: TenantScope, Asked { writes, list }: Asked) -> Result<Told
                 let read = scope.get::<Book>(&id).await?;
                 scope.replace(&read, book).await?;
             }
-            (Some(id), None) => drop(scope.delete::<Book>(&id).await?),
+            (Some(id), None) => drop(scope.delete::<Book>(&id, None).await?),
             (None, None) => {}
         }
     }

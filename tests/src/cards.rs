@@ -74,7 +74,7 @@ async fn replace(scope: TenantScope, ask: Ask) -> Result<Answer, Problem> {
 
 async fn delete(scope: TenantScope, ask: Ask) -> Result<Answer, Problem> {
     let card = find(&scope, &ask).await?;
-    scope.delete::<Card>(&card.id).await?;
+    scope.delete::<Card>(&card.id, None).await?;
     Ok(Answer::no_content())
 }
 

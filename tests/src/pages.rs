@@ -69,7 +69,7 @@ async fn write(scope: TenantScope, Writes { writes }: Writes) -> Result<Written,
                 let read = scope.get::<TestPage>(&id).await?;
                 ids.push(scope.replace(&read, page).await?.id.to_string());
             }
-            (Some(id), None) => drop(scope.delete::<TestPage>(&id).await?),
+            (Some(id), None) => drop(scope.delete::<TestPage>(&id, None).await?),
             (None, None) => {}
         }
     }

@@ -287,12 +287,12 @@ impl TenantScope {
         Ok(stored(raw, value))
     }
 
-    /// Stages the end of a record, and gives it back.
+    /// Stages the end of a record, of the version that was seen if one was, and gives it back.
     ///
     /// # Errors
-    /// [`Problem::NotFound`] when this tenant has none.
-    pub async fn delete<R: Record>(&self, id: &ItemId) -> Result<Stored<R>, Problem> {
-        self.on::<R>(&shelf_of::<R>()).delete(id, None).await?.typed()
+    /// [`Problem::NotFound`] when this tenant has none, or [`Problem::Conflict`] when another version is there.
+    pub async fn delete<R: Record>(&self, id: &ItemId, seen: Option<u64>) -> Result<Stored<R>, Problem> {
+        self.on::<R>(&shelf_of::<R>()).delete(id, seen).await?.typed()
     }
 
     /// A view of this scope in which what is read becomes a condition of the commit.

@@ -45,11 +45,11 @@ pub struct Settings {
 /// How tools behave.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ToolSettings {
-    /// Whether a tool that deletes asks first.
+    /// Whether a tool by which something is lost, be it deleted or replaced, asks first.
     pub confirm_deletes: ConfirmDeletes,
 }
 
-/// What becomes of a deletion that a model asks for, where the client can't ask its user.
+/// What becomes of a deletion or replacement that a model asks for, where the client can't ask its user.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConfirmDeletes {

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use insula_mcp::{Answer, Ask, Builder, ClientCapability, Elicited, Exchange, Hints, Structured, ToolSpec};
-use insula_tenancy::{Collection, ConfirmDeletes, ItemId, Problem, Query, Stored, TenantScope};
+use insula_mcp::{Answer, Builder, Exchange, Hints, Structured, ToolSpec};
+use insula_tenancy::{Collection, ItemId, Problem, Query, Stored, TenantScope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Collections, ToolError};
+use crate::{
+    Collections, ToolError,
+    consent::{Deed, Loss, ask_first},
+};
 
 const READ: Hints = Hints { read_only: true, destructive: false, idempotent: true, open_world: false };
 const WRITE: Hints = Hints { read_only: false, destructive: false, idempotent: false, open_world: false };
-/// The name of the question before something is deleted.
-const CONFIRM: &str = "confirm_delete";
 
 /// Declares the tools of items.
 pub(crate) fn declare(
@@ -40,13 +41,14 @@ pub(crate) fn declare(
             ),
             move |scope, args| list_items(list.clone(), scope, args),
         )
-        .tool(
+        .talking_tool(
             spec(
                 ("items_replace", "Replace an item"),
-                "Puts a new value in the place of an item's, if it still has the version that was read.",
+                "Puts a new value in the place of an item's, after its user has confirmed it, if it still has the version \
+                 that was read.",
                 Hints { destructive: true, ..WRITE },
             ),
-            move |scope, args| replace_item(replace.clone(), scope, args),
+            move |scope, exchange, args| replace_item(replace.clone(), scope, exchange, args),
         )
         .talking_tool(
             spec(
@@ -112,13 +114,6 @@ struct Replacement {
     version: u64,
     /// The whole new value.
     value: Map<String, Value>,
-}
-
-/// What the user says to a question.
-#[derive(Debug, Deserialize, JsonSchema)]
-struct Confirmation {
-    /// Whether it is to be deleted.
-    delete: bool,
 }
 
 /// An item with what the store knows of it.
@@ -187,14 +182,23 @@ async fn list_items(
 async fn replace_item(
     collections: Arc<Collections>,
     scope: TenantScope,
+    exchange: Exchange,
     Replacement { collection, id, version, value }: Replacement,
-) -> Result<ItemView, ToolError> {
+) -> Result<Answer<Structured<ItemView>>, ToolError> {
     let collection = collections.find(&collection)?;
-    let now = scope.items(collection).replace(&parse(&id)?, version, &Value::Object(value)).await?;
-    Ok(view(collection, now))
+    let (items, id) = (scope.items(collection), parse(&id)?);
+    let loss = Loss { deed: Deed::Replace, kind: collection.kind(), id: &id };
+    // Nobody is asked about a version that is not there.
+    let read = async || {
+        items.check(&id, version).await?;
+        Ok(version)
+    };
+    let act = async |_confirmed: Option<u64>| {
+        Ok(view(collection, items.replace(&id, version, &Value::Object(value)).await?))
+    };
+    ask_first((&scope, &exchange), loss, read, act).await
 }
 
-/// Asks first, where the client can ask its user: what was confirmed is the version that the user was asked about.
 async fn delete_item(
     collections: Arc<Collections>,
     scope: TenantScope,
@@ -203,34 +207,10 @@ async fn delete_item(
 ) -> Result<Answer<Structured<ItemView>>, ToolError> {
     let collection = collections.find(&collection)?;
     let (items, id) = (scope.items(collection), parse(&id)?);
-    if !exchange.supports(ClientCapability::Elicitation) {
-        if scope.settings().await?.tools.confirm_deletes == ConfirmDeletes::Allow {
-            return Ok(Structured(view(collection, items.delete(&id, None).await?)).into());
-        }
-        let detail = "this app can't ask you to confirm, and nothing is deleted unconfirmed: delete the item where you \
-                      can confirm it, or over the REST API; an admin of the workspace can allow it in its settings, \
-                      with tools.confirm_deletes";
-        return Err(Problem::Forbidden { detail: detail.to_owned() }.into());
-    }
-    let seen: Option<u64> = exchange.state().and_then(|state| state.parse().ok());
-    match (seen, exchange.elicited::<Confirmation>(CONFIRM)) {
-        (Some(seen), Some(Elicited::Accepted(Confirmation { delete: true }))) => {
-            let gone = items.delete(&id, Some(seen)).await?;
-            Ok(Structured(view(collection, gone)).into())
-        }
-        (Some(_), Some(_)) => {
-            let detail =
-                format!("the {} was not deleted, since its deletion was not confirmed", collection.kind());
-            Err(Problem::Forbidden { detail }.into())
-        }
-        _ => {
-            let found = items.get(&id).await?;
-            let message = format!("Delete the {} {id} for good?", collection.kind());
-            Ok(Answer::Ask(
-                Ask::default().elicit::<Confirmation>(CONFIRM, message).remember(found.version.to_string()),
-            ))
-        }
-    }
+    let loss = Loss { deed: Deed::Delete, kind: collection.kind(), id: &id };
+    let read = async || Ok(items.get(&id).await?.version);
+    let act = async |seen| Ok(view(collection, items.delete(&id, seen).await?));
+    ask_first((&scope, &exchange), loss, read, act).await
 }
 
 fn parse(id: &str) -> Result<ItemId, ToolError> {

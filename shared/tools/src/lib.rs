@@ -6,6 +6,7 @@ mod access;
 mod audit;
 mod collections;
 mod config;
+mod consent;
 mod integrations;
 mod items;
 mod members;

@@ -1,11 +1,14 @@
 //! Notes: the first collection, and the pattern for the next.
 
-use insula_mcp::{Builder, Hints, ToolSpec};
+use insula_mcp::{Answer, Builder, Exchange, Hints, Structured, ToolSpec};
 use insula_tenancy::{ItemId, Query, Record, Searchable, Stored, TenantScope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ToolError;
+use crate::{
+    ToolError,
+    consent::{Deed, Loss, ask_first},
+};
 
 /// Characters of a title.
 const TITLE_MAX: usize = 200;
@@ -49,11 +52,11 @@ pub(crate) fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<Tenan
             },
             list,
         )
-        .tool(
+        .talking_tool(
             ToolSpec {
                 name: "notes_delete",
                 title: "Delete a note",
-                description: "Removes the note with this id for good, and returns what it was.",
+                description: "Removes the note with this id for good, after its user has confirmed it, and returns what it was.",
                 hints: Hints { read_only: false, destructive: true, idempotent: true, open_world: false },
                 scopes: &["notes:write"],
                 resource: Some(ITEM),
@@ -166,8 +169,16 @@ async fn list(scope: TenantScope, PageOf { limit, cursor }: PageOf) -> Result<No
     })
 }
 
-async fn delete(scope: TenantScope, NoteId { id }: NoteId) -> Result<NoteView, ToolError> {
-    Ok(scope.delete::<Note>(&parse(&id)?).await?.into())
+async fn delete(
+    scope: TenantScope,
+    exchange: Exchange,
+    NoteId { id }: NoteId,
+) -> Result<Answer<Structured<NoteView>>, ToolError> {
+    let id = parse(&id)?;
+    let loss = Loss { deed: Deed::Delete, kind: Note::KIND, id: &id };
+    let read = async || Ok(scope.get::<Note>(&id).await?.version);
+    let act = async |seen| Ok(scope.delete::<Note>(&id, seen).await?.into());
+    ask_first((&scope, &exchange), loss, read, act).await
 }
 
 fn parse(id: &str) -> Result<ItemId, ToolError> {

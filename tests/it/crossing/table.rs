@@ -78,14 +78,10 @@ pub(crate) const TABLE: &[Row] = &[
     Row { door: Door::Talking(item), ..tool("items_delete", Shows::Item, item) },
     tool("items_get", Shows::Item, item),
     tool("items_list", Shows::CallersOwn, |_| json!({ "collection": "notes" })),
-    tool(
-        "items_replace",
-        Shows::Item,
-        |words| json!({ "collection": "notes", "id": words.id, "version": 1, "value": note(words) }),
-    ),
+    Row { door: Door::Talking(replacement), ..tool("items_replace", Shows::Item, replacement) },
     tool("members_list", Shows::Nothing, |_| json!({})),
     tool("notes_create", Shows::CallersOwn, note),
-    tool("notes_delete", Shows::Item, id),
+    Row { door: Door::Talking(id), ..tool("notes_delete", Shows::Item, id) },
     tool("notes_get", Shows::Item, id),
     tool("notes_list", Shows::CallersOwn, |_| json!({})),
     tool("notes_share", Shows::Item, id),
@@ -177,6 +173,10 @@ fn id(words: &Words) -> Value {
 
 fn item(words: &Words) -> Value {
     json!({ "collection": "notes", "id": words.id })
+}
+
+fn replacement(words: &Words) -> Value {
+    json!({ "collection": "notes", "id": words.id, "version": 1, "value": note(words) })
 }
 
 fn note(words: &Words) -> Value {

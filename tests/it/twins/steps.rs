@@ -255,7 +255,7 @@ fn confirm(parts: &Parts, state: Option<&str>) -> Asked {
         "io.modelcontextprotocol/clientCapabilities": { "elicitation": {} },
     });
     call["params"]["inputResponses"] =
-        json!({ "confirm_delete": { "action": "accept", "content": { "delete": true } } });
+        json!({ "confirm": { "action": "accept", "content": { "confirm": true } } });
     call["params"]["requestState"] = json!(state.unwrap_or("none"));
     let names =
         [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "items_delete")];

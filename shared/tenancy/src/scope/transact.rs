@@ -61,7 +61,7 @@ impl<'s> Transact<'s> {
     /// As [`Transact::get`].
     pub async fn delete<R: Record>(&self, id: &ItemId) -> Result<Stored<R>, Problem> {
         let read = self.get(id).await?;
-        self.scope.delete::<R>(id).await?;
+        self.scope.delete::<R>(id, None).await?;
         Ok(read)
     }
 }
