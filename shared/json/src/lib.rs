@@ -1,6 +1,6 @@
 //! JSON as a hostile client may send it, read once and strictly; and the one form that is hashed.
 
-use std::{collections::BTreeMap, fmt};
+use std::{cell::Cell, collections::BTreeMap, fmt};
 
 use serde::{
     Serialize, Serializer,
@@ -8,7 +8,9 @@ use serde::{
 };
 use serde_json::{Map, Number, Value};
 
-/// Why a text is not read. Its `Display` says where, and quotes nothing of the text.
+mod integers;
+
+/// Why a text is not read. Its `Display` says where, and quotes no value of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonError(String);
 
@@ -23,16 +25,19 @@ impl std::error::Error for JsonError {}
 /// Reads one JSON text.
 ///
 /// # Errors
-/// [`JsonError`], beside for what is no JSON: for arrays and objects deeper inside one another than `depth_max`, and for
-/// an object that has a name twice, since two readers of it may disagree about what it says.
+/// [`JsonError`], beside for what is no JSON: for arrays and objects deeper inside one another than `depth_max`; for an
+/// object that has a name twice, since two readers of it may disagree about what it says; and for an integer that has more
+/// than 64 bits, since it would be read back as another.
 pub fn parse(text: &[u8], depth_max: usize) -> Result<Value, JsonError> {
     let text = std::str::from_utf8(text).map_err(|err| JsonError(format!("not UTF-8: {err}")))?;
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value = Strict { depth_left: depth_max, depth_max }
+    let large = Cell::new(false);
+    let value = Strict { depth_left: depth_max, depth_max, large: &large }
         .deserialize(&mut reader)
         .map_err(|err| JsonError(format!("not JSON that is served: {err}")))?;
     reader.end().map_err(|err| JsonError(format!("not one JSON text: {err}")))?;
-    Ok(value)
+    let too_large = if large.get() { integers::too_large(text) } else { None };
+    too_large.map_or(Ok(value), |why| Err(JsonError(format!("not JSON that is served: {why}"))))
 }
 
 /// The value without white space and with the names of every object sorted, whatever order they came in.
@@ -62,24 +67,30 @@ pub fn merged(target: Value, patch: &Value) -> Value {
     Value::Object(members)
 }
 
+/// 2^63: a number below is never an integer that has become something else.
+const INTEGER_MAX: f64 = 9_223_372_036_854_775_808.0;
+
 #[derive(Clone, Copy)]
-struct Strict {
+struct Strict<'c> {
     depth_left: usize,
     depth_max: usize,
+    /// Whether a number was met that may have been an integer, and is none any more.
+    large: &'c Cell<bool>,
 }
 
-impl Strict {
+impl Strict<'_> {
     /// The bound is checked on the way down, before the recursion costs anything.
     fn deeper<E: Error>(self) -> Result<Self, E> {
-        let Self { depth_left, depth_max } = self;
-        let depth_left = depth_left
+        let depth_max = self.depth_max;
+        let depth_left = self
+            .depth_left
             .checked_sub(1)
             .ok_or_else(|| E::custom(format_args!("nested deeper than {depth_max} levels")))?;
-        Ok(Self { depth_left, depth_max })
+        Ok(Self { depth_left, ..self })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
@@ -87,7 +98,7 @@ impl<'de> DeserializeSeed<'de> for Strict {
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -111,6 +122,10 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        // What an integer of 64 bits can't be is read as this.
+        if value.abs() >= INTEGER_MAX {
+            self.large.set(true);
+        }
         Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number is not finite"))
     }
 

@@ -39,6 +39,46 @@ fn what_is_not_one_json_text_is_refused() {
 }
 
 #[test]
+fn an_integer_that_would_be_read_back_as_another_is_refused_with_its_path() {
+    for kept in [
+        "18446744073709551615",
+        "-9223372036854775808",
+        "9223372036854775808",
+        "9007199254740993",
+        "0",
+        "1.5",
+        "-0.1",
+        "1e300",
+        "1E+20",
+        "123456789012345678901.0",
+        "0.30000000000000004",
+        "5e-324",
+        "1.7976931348623157e308",
+    ] {
+        let value = read(&format!(r#"{{"a":{kept}}}"#)).unwrap();
+        assert_eq!(value, serde_json::from_str::<Value>(&format!(r#"{{"a":{kept}}}"#)).unwrap(), "{kept}");
+        if value["a"].is_u64() || value["a"].is_i64() {
+            assert_eq!(value["a"].to_string(), kept);
+        }
+    }
+    for (text, path, digits) in [
+        (r#"{"a":[1e300,{"b":18446744073709551616}]}"#, "`a[1].b`", 20),
+        (r#"{"a":-9223372036854775809}"#, "`a`", 19),
+        ("[1, 1234567890123456789012345678901]", "`[1]`", 31),
+        ("100000000000000000000", "the number", 21),
+    ] {
+        let why = read(text).unwrap_err();
+        let said =
+            format!("{path} is an integer of {digits} digits, and only those of at most 64 bits are kept");
+        assert!(why.contains(&said), "{why}");
+    }
+    // What looks like one inside a string or a name is none.
+    assert!(read(r#"{"18446744073709551616":["18446744073709551616",1e300]}"#).is_ok());
+    let long = format!(r#"{{"{}":18446744073709551616}}"#, "é".repeat(100_000));
+    assert!(read(&long).unwrap_err().len() < 1_000);
+}
+
+#[test]
 fn the_canonical_form_does_not_depend_on_order_or_space() {
     let one = read(r#"{ "b": [ {"y":1, "x":2} ], "a": null }"#).unwrap();
     let other = read(r#"{"a":null,"b":[{"x":2,"y":1}]}"#).unwrap();
