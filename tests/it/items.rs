@@ -196,18 +196,22 @@ async fn bad_input_says_the_rule_and_stores_nothing() {
         let reply = rest.ask((Method::POST, &format!("{collection}/items")), &[], &value).await;
         assert_eq!(reply.status(), status, "{collection} {:?}", reply.body());
     }
-    let twice = ask_raw(&rest, r#"{"title":"a","text":"t","title":"b"}"#).await;
+    let twice = ask_raw(&rest, "notes", r#"{"title":"a","text":"t","title":"b"}"#).await;
     assert_eq!(twice.status(), 400, "{:?}", twice.body());
     let path = "notes/items/a%23b";
     assert_eq!(rest.get(path).await.status(), 400);
     assert_eq!(rest.titles("").await, Vec::<String>::new());
-    assert_eq!(ask_raw(&rest, r#"{"title":"a","text":"t"}"#).await.status(), 201);
+    assert_eq!(ask_raw(&rest, "notes", r#"{"title":"a","text":"t"}"#).await.status(), 201);
+    let huge = ask_raw(&rest, "documents", r#"{"n":[18446744073709551616]}"#).await;
+    assert!(json_of(&huge)["detail"].as_str().unwrap().contains("`n[0]` is an integer of 20 digits"));
+    let large = ask_raw(&rest, "documents", r#"{"n":[18446744073709551615]}"#).await;
+    assert_eq!(json_of(&large)["value"]["n"][0], u64::MAX);
 }
 
-async fn ask_raw(rest: &Rest, body: &str) -> Response<Bytes> {
+async fn ask_raw(rest: &Rest, collection: &str, body: &str) -> Response<Bytes> {
     let resource = rest.stack.host_url(&rest.own.slug);
     let bearer = format!("Bearer {}", rest.own.token(rest.stack));
-    let url = format!("{}/v1/collections/notes/items", resource.strip_suffix("/mcp").unwrap());
+    let url = format!("{}/v1/collections/{collection}/items", resource.strip_suffix("/mcp").unwrap());
     ask(rest.stack, Method::POST, &url, &[("authorization", &bearer)], body.to_owned()).await
 }
 
@@ -220,6 +224,30 @@ async fn a_free_form_collection_keeps_objects_of_any_form() {
     // The same id is another item in another collection.
     assert_eq!(rest.get(&format!("notes/items/{id}")).await.status(), 404);
     assert_eq!(json_of(&rest.get("documents").await)["name"], "documents");
+}
+
+#[tokio::test]
+async fn a_client_learns_the_collections_and_the_form_of_their_items_by_either_door() {
+    let rest = Rest::make("items-forms").await;
+    let url = (Method::GET, "/v1/collections");
+    let reply = rest.own.ask(rest.stack, "items:read", url.clone(), (&[], &Value::Null)).await;
+    let all = json_of(&reply);
+    let told = tool(&rest, "collections_list", &json!({}), (&json!({}), &json!({}))).await;
+    assert_eq!(told["structuredContent"], all, "{told}");
+    let notes = &all["collections"][0];
+    assert_eq!(
+        (&notes["name"], &notes["kind"], &notes["indexes"]),
+        (&json!("notes"), &json!("note"), &json!([]))
+    );
+    assert_eq!(notes["item_bytes_max"], 131_072);
+    assert_eq!(notes["schema"]["properties"]["title"]["maxLength"], 200);
+    assert_eq!(notes["schema"]["required"], json!(["title", "text"]));
+    assert_eq!(json_of(&rest.get("notes").await), *notes);
+    let free = &all["collections"][1];
+    assert_eq!((&free["name"], &free["schema"]), (&json!("documents"), &json!({ "type": "object" })));
+    assert_eq!(free["item_bytes_max"], 389_120);
+    let without = rest.own.ask(rest.stack, "notes:read", url, (&[], &Value::Null)).await;
+    assert_eq!(code_of(&without), "insufficient_scope");
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// A path of every route under `/v1`, and what its function answers to a GET.
-const PATHS: [(&str, u16); 9] = [
+const PATHS: [(&str, u16); 10] = [
     ("/v1/audit", 200),
     ("/v1/audit/x", 404),
     ("/v1/usage", 200),
@@ -30,6 +30,7 @@ const PATHS: [(&str, u16); 9] = [
     ("/v1/config/x", 404),
     ("/v1/secrets", 200),
     ("/v1/secrets/x", 405),
+    ("/v1/collections", 200),
     ("/v1/collections/unknown/items", 404),
 ];
 

@@ -15,6 +15,7 @@ use insula_gateway::{
 use insula_tenancy::{Effect, Feature, Problem};
 use insula_tools::Collections;
 
+const COLLECTIONS: &str = "collections";
 const COLLECTION: &str = "collections/{collection}";
 const ITEMS: &str = "collections/{collection}/items";
 const ITEM: &str = "collections/{collection}/items/{id}";
@@ -38,10 +39,15 @@ pub async fn serve() -> Result<(), Error> {
 pub fn endpoints(collections: Collections) -> Vec<Endpoint> {
     let collections = Arc::new(collections);
     let shared = || Arc::clone(&collections);
-    let (read, list, get) = (shared(), shared(), shared());
+    let (all, read, list, get) = (shared(), shared(), shared(), shared());
     let (create, replace, patch, delete) = (shared(), shared(), shared(), shared());
     let (batch_get, batch_write, transaction) = (shared(), shared(), shared());
     vec![
+        reads(
+            COLLECTIONS,
+            "collections_list",
+            run(move |_scope, _ask| single::describe_all(Arc::clone(&all))),
+        ),
         reads(COLLECTION, "collections_read", run(move |_scope, ask| single::describe(read.clone(), ask))),
         Endpoint {
             query: &["limit", "cursor", "order", "equals", "direction"],

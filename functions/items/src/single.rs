@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use insula_gateway::rest::{Answer, Ask};
-use insula_tenancy::{Direction, ItemId, Order, Problem, Query, RECORD_BYTES_MAX, Stored, TenantScope};
-use insula_tools::Collections;
-use serde_json::{Value, json};
+use insula_tenancy::{Direction, ItemId, Order, Problem, Query, Stored, TenantScope};
+use insula_tools::{CollectionView, Collections};
+use serde_json::Value;
 
 use crate::{
     id,
@@ -16,13 +16,11 @@ use crate::{
 const PAGE: u32 = 20;
 
 pub(crate) async fn describe(collections: Arc<Collections>, ask: Ask) -> Result<Answer, Problem> {
-    let collection = collections.find(ask.parameter("collection")?)?;
-    Answer::ok(&json!({
-        "name": collection.name().as_str(),
-        "kind": collection.kind(),
-        "indexes": collection.indexes(),
-        "item_bytes_max": RECORD_BYTES_MAX,
-    }))
+    Answer::ok(&CollectionView::from(collections.find(ask.parameter("collection")?)?))
+}
+
+pub(crate) async fn describe_all(collections: Arc<Collections>) -> Result<Answer, Problem> {
+    Answer::ok(&collections.view())
 }
 
 pub(crate) async fn list(

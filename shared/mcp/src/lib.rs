@@ -37,5 +37,6 @@ pub use exchange::{Exchange, LogLevel};
 pub use introduction::Introduction;
 pub use outcome::{Outcome, OutcomeKind};
 pub use reply::Reply;
+pub use schema::of_input as schema_of;
 pub use server::{Server, Step};
 pub use spec::{ClientCapability, Hints, Implementation, PromptSpec, ResourceSpec, ToolSpec};

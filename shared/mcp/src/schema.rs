@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 
 const ANNOTATION: &str = "x-mcp-header";
 
-/// The schema of what is read into `T`.
-pub(crate) fn of_input<T: JsonSchema>() -> Value {
+/// The schema of what is read into `T`, as clients see it.
+#[must_use]
+pub fn of_input<T: JsonSchema>() -> Value {
     render::<T>(SchemaSettings::draft2020_12())
 }
 

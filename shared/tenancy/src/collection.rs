@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     Problem,
@@ -22,6 +22,8 @@ pub struct Collection {
     name: CollectionName,
     pub(crate) kind: &'static str,
     pub(crate) indexes: &'static [&'static str],
+    item_bytes_max: usize,
+    schema: Option<Value>,
     check: Check,
     searchable: fn(&Value) -> Option<Searchable>,
 }
@@ -37,6 +39,8 @@ impl Collection {
             name: CollectionName::of::<R>(),
             kind: R::KIND,
             indexes: R::INDEXES,
+            item_bytes_max: R::BYTES_MAX,
+            schema: R::schema(),
             check: check_typed::<R>,
             searchable: typed_searchable::<R>,
         }
@@ -45,7 +49,15 @@ impl Collection {
     /// A collection of JSON objects of any form, for a SaaS that brings its own data.
     #[must_use]
     pub fn free_form(name: CollectionName) -> Self {
-        Self { name, kind: FREE_KIND, indexes: &[], check: check_free_form, searchable: free_searchable }
+        Self {
+            name,
+            kind: FREE_KIND,
+            indexes: &[],
+            item_bytes_max: RECORD_BYTES_MAX,
+            schema: Some(json!({ "type": "object" })),
+            check: check_free_form,
+            searchable: free_searchable,
+        }
     }
 
     /// Its name.
@@ -64,6 +76,18 @@ impl Collection {
     #[must_use]
     pub const fn indexes(&self) -> &'static [&'static str] {
         self.indexes
+    }
+
+    /// Bytes of one item's JSON.
+    #[must_use]
+    pub const fn item_bytes_max(&self) -> usize {
+        self.item_bytes_max
+    }
+
+    /// The JSON Schema of its items, where there is one.
+    #[must_use]
+    pub const fn schema(&self) -> Option<&Value> {
+        self.schema.as_ref()
     }
 
     /// What a search finds this item by; `None` if it is not to be found.
@@ -142,8 +166,6 @@ fn depth(value: &Value) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn nested(levels: usize) -> Value {

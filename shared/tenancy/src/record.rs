@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::{
     Problem,
@@ -31,6 +32,11 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// the program is compiled. Their order is kept in the table, so a new one goes to the end, and none is taken out of
     /// the middle.
     const INDEXES: &'static [&'static str] = &[];
+
+    /// The JSON Schema of a record, by which a client learns the form; `None` if it is not told.
+    fn schema() -> Option<Value> {
+        None
+    }
 
     /// Refuses a value that must not be stored, with the reason for the caller.
     ///

@@ -9,6 +9,7 @@ const ACCESS: &[(&str, Role)] = &[
     ("assets_list", Role::ReadOnly),
     ("assets_put", Role::Admin),
     ("audit_search", Role::Admin),
+    ("collections_list", Role::ReadOnly),
     ("collections_read", Role::ReadOnly),
     ("config_export", Role::Admin),
     ("config_patch", Role::Admin),

@@ -1,8 +1,34 @@
 //! The collections that there are: those of the record types here, and those that the deployment's configuration names.
 
-use insula_tenancy::{Collection, Config, ConfigError, Problem};
+use std::sync::Arc;
 
-use crate::notes::Note;
+use insula_mcp::{Builder, Hints, NoArguments, ToolSpec};
+use insula_tenancy::{Collection, Config, ConfigError, Problem, TenantScope};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{ToolError, notes::Note};
+
+/// Declares the tool.
+pub(crate) fn declare(
+    builder: Builder<TenantScope, ToolError>,
+    collections: &Arc<Collections>,
+) -> Builder<TenantScope, ToolError> {
+    let collections = Arc::clone(collections);
+    let spec = ToolSpec {
+        name: "collections_list",
+        title: "List collections",
+        description: "Returns the collections that items can be kept in, with the form that an item of each must have.",
+        hints: Hints { read_only: true, destructive: false, idempotent: true, open_world: false },
+        scopes: &["items:read"],
+        ..ToolSpec::default()
+    };
+    builder.tool(spec, move |_scope, _: NoArguments| {
+        let collections = Arc::clone(&collections);
+        async move { Ok(collections.view()) }
+    })
+}
 
 /// Every collection, by name.
 #[derive(Debug, Clone)]
@@ -35,6 +61,45 @@ impl Collections {
     #[must_use]
     pub fn all(&self) -> &[Collection] {
         &self.0
+    }
+
+    /// All of them as clients see them.
+    #[must_use]
+    pub fn view(&self) -> CollectionsView {
+        CollectionsView { collections: self.0.iter().map(CollectionView::from).collect() }
+    }
+}
+
+/// Every collection as clients see it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct CollectionsView {
+    collections: Vec<CollectionView>,
+}
+
+/// A collection as clients see it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct CollectionView {
+    name: String,
+    /// What one of its items is called.
+    kind: &'static str,
+    /// What its items can be asked for by, over the REST API.
+    indexes: &'static [&'static str],
+    /// Bytes of one item's JSON.
+    item_bytes_max: usize,
+    /// The JSON Schema of an item. Absent where it is not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema: Option<Value>,
+}
+
+impl From<&Collection> for CollectionView {
+    fn from(collection: &Collection) -> Self {
+        Self {
+            name: collection.name().to_string(),
+            kind: collection.kind(),
+            indexes: collection.indexes(),
+            item_bytes_max: collection.item_bytes_max(),
+            schema: collection.schema().cloned(),
+        }
     }
 }
 

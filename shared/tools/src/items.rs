@@ -75,7 +75,7 @@ fn spec((name, title): (&'static str, &'static str), description: &'static str, 
 struct NewItem {
     /// The name of the collection.
     collection: String,
-    /// The item, a JSON object of the collection's form.
+    /// The item, a JSON object of the collection's form, which collections_list says.
     value: Map<String, Value>,
 }
 

@@ -19,7 +19,7 @@ mod usage;
 
 pub use access::{is_uncharged, role_of};
 pub use audit::TrailView;
-pub use collections::Collections;
+pub use collections::{CollectionView, Collections, CollectionsView};
 pub use config::ConfigView;
 use insula_mcp::{Builder, Refusal};
 use insula_tenancy::{Config, ConfigError, Problem, TenantScope};
@@ -38,7 +38,8 @@ pub fn declare(
     builder: Builder<TenantScope, ToolError>,
 ) -> Result<Builder<TenantScope, ToolError>, ConfigError> {
     let collections = Arc::new(Collections::read(config)?);
-    let builder = items::declare(share::declare(notes::declare(builder)), &collections);
+    let builder = share::declare(notes::declare(builder));
+    let builder = items::declare(collections::declare(builder, &collections), &collections);
     let builder = search::declare(profile::declare(builder), &collections);
     let builder = secrets::declare(members::declare(config::declare(builder)));
     Ok(usage::declare(audit::declare(builder)))

@@ -1,9 +1,10 @@
 //! Notes: the first collection, and the pattern for the next.
 
-use insula_mcp::{Answer, Builder, Exchange, Hints, Structured, ToolSpec};
+use insula_mcp::{Answer, Builder, Exchange, Hints, Structured, ToolSpec, schema_of};
 use insula_tenancy::{ItemId, Query, Record, Searchable, Stored, TenantScope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     ToolError,
@@ -85,6 +86,12 @@ pub(crate) struct Note {
 impl Record for Note {
     const COLLECTION: &'static str = "notes";
     const KIND: &'static str = "note";
+    /// All of its characters as escapes of six bytes, with the names.
+    const BYTES_MAX: usize = 128 * 1024;
+
+    fn schema() -> Option<Value> {
+        Some(schema_of::<Self>())
+    }
 
     fn searchable(&self) -> Option<Searchable> {
         Some(Searchable { title: self.title.clone(), text: self.text.clone() })

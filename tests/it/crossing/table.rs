@@ -72,6 +72,7 @@ const FIRST_VERSION: &[(&str, &str)] = &[("if-match", "\"1\"")];
 /// A tool or an operation that is not here fails `tidy`.
 pub(crate) const TABLE: &[Row] = &[
     tool("audit_search", Shows::Nothing, |_| json!({})),
+    tool("collections_list", Shows::Nothing, |_| json!({})),
     tool("fetch", Shows::Item, |words| json!({ "id": format!("notes.{}", words.id) })),
     tool("get_profile", Shows::CallersTier, |_| json!({})),
     tool("items_create", Shows::CallersOwn, |words| json!({ "collection": "notes", "value": note(words) })),
@@ -89,6 +90,7 @@ pub(crate) const TABLE: &[Row] = &[
     Row { names: Names::Secret, ..tool("secrets_list", Shows::CallersOwn, |_| json!({})) },
     tool("usage_show", Shows::CallersTier, |_| json!({})),
     rest("GET audit", Shows::Nothing, nothing),
+    rest("GET collections", Shows::Nothing, nothing),
     rest("GET collections/{collection}", Shows::Nothing, nothing),
     rest("POST collections/{collection}/batch-get", Shows::Item, |words| json!({ "ids": [words.id] })),
     rest(

@@ -41,6 +41,8 @@ fn the_rest_edge_guards_all_but_preflights_and_public_documents() {
     OPTIONS /v1/audit DiscoverFunction - {}
     ANY /v1/audit/{proxy+} AuditFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
     OPTIONS /v1/audit/{proxy+} DiscoverFunction - {}
+    ANY /v1/collections ItemsFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
+    OPTIONS /v1/collections DiscoverFunction - {}
     ANY /v1/collections/{proxy+} ItemsFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
     OPTIONS /v1/collections/{proxy+} DiscoverFunction - {}
     ANY /v1/config ConfigFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
@@ -61,6 +63,8 @@ fn the_rest_edge_guards_all_but_preflights_and_public_documents() {
     OPTIONS /{tenant}/v1/audit DiscoverFunction - {}
     ANY /{tenant}/v1/audit/{proxy+} AuditFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
     OPTIONS /{tenant}/v1/audit/{proxy+} DiscoverFunction - {}
+    ANY /{tenant}/v1/collections ItemsFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
+    OPTIONS /{tenant}/v1/collections DiscoverFunction - {}
     ANY /{tenant}/v1/collections/{proxy+} ItemsFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
     OPTIONS /{tenant}/v1/collections/{proxy+} DiscoverFunction - {}
     ANY /{tenant}/v1/config ConfigFunction tenant {"integration.request.header.X-Amz-Tenant-Id": "context.authorizer.tenantId"}
@@ -109,6 +113,8 @@ fn the_http_edge_guards_all_but_preflights_and_public_documents() {
     OPTIONS /v1/audit DiscoverFunction - {}
     ANY /v1/audit/{proxy+} AuditFunction UniversalAuthorizer {}
     OPTIONS /v1/audit/{proxy+} DiscoverFunction - {}
+    ANY /v1/collections ItemsFunction UniversalAuthorizer {}
+    OPTIONS /v1/collections DiscoverFunction - {}
     ANY /v1/collections/{proxy+} ItemsFunction UniversalAuthorizer {}
     OPTIONS /v1/collections/{proxy+} DiscoverFunction - {}
     ANY /v1/config ConfigFunction UniversalAuthorizer {}
@@ -129,6 +135,8 @@ fn the_http_edge_guards_all_but_preflights_and_public_documents() {
     OPTIONS /{tenant}/v1/audit DiscoverFunction - {}
     ANY /{tenant}/v1/audit/{proxy+} AuditFunction TenantAuthorizer {}
     OPTIONS /{tenant}/v1/audit/{proxy+} DiscoverFunction - {}
+    ANY /{tenant}/v1/collections ItemsFunction TenantAuthorizer {}
+    OPTIONS /{tenant}/v1/collections DiscoverFunction - {}
     ANY /{tenant}/v1/collections/{proxy+} ItemsFunction TenantAuthorizer {}
     OPTIONS /{tenant}/v1/collections/{proxy+} DiscoverFunction - {}
     ANY /{tenant}/v1/config ConfigFunction TenantAuthorizer {}
