@@ -102,6 +102,6 @@ pub use settings::{
 pub use settle::{Effect, Keep};
 pub use site::{Place, Site};
 pub use slug::{Slug, SlugError};
-pub use staged::WRITES_MAX;
+pub use staged::{WRITES_MAX, WRITTEN_BYTES_MAX};
 pub use tenant::{Caller, Role, Status, Tenant, TenantId, Tier, UnknownWord};
 pub use vend::{Grant, Vend, VendReply, VendRequest};

@@ -10,6 +10,9 @@ use crate::{
 
 /// Writes and conditions in one call. DynamoDB takes 100 actions a transaction; the call itself needs the rest.
 pub const WRITES_MAX: usize = 90;
+/// Bytes of the documents that one call writes. DynamoDB takes 4 MB a transaction, of which at most 1,400 KiB are what its
+/// documents are for searches, 399 KiB its result, and 4 KiB for each of 90 documents names, keys and places in indexes.
+pub const WRITTEN_BYTES_MAX: usize = 1_920 * 1024;
 
 /// Which document.
 pub(crate) type Place = (Shelf, ItemId);
@@ -70,6 +73,11 @@ impl Write {
             Change::Delete => None,
             Change::Keep(read) => read.as_ref(),
         }
+    }
+
+    /// Bytes of the document that it writes.
+    fn bytes(&self) -> usize {
+        if let Change::Put(raw) = &self.change { raw.len() } else { 0 }
     }
 
     const fn is_kept(&self) -> bool {
@@ -200,6 +208,10 @@ impl Staged {
             write.change = Change::Keep(None);
         }
         self.writes.insert(place, write);
+        let bytes = self.writes.values().map(Write::bytes).sum();
+        if bytes > WRITTEN_BYTES_MAX {
+            return Err(Problem::TooLarge { what: "transaction", bytes_max: WRITTEN_BYTES_MAX, bytes });
+        }
         if self.writes.len() > WRITES_MAX {
             return Err(Problem::Invalid {
                 detail: format!("a call touches at most {WRITES_MAX} records in one transaction"),

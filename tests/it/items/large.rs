@@ -1,8 +1,8 @@
 //! Items and results as large as they can be, and one byte more.
 
 use http::Method;
-use insula_gateway::rest::{Answer, Endpoint, Takes, run};
-use insula_tenancy::{Effect, RECORD_BYTES_MAX, Tier};
+use insula_gateway::rest::{Answer, Ask as Asked, Endpoint, Run, Takes, run};
+use insula_tenancy::{Collection, Effect, RECORD_BYTES_MAX, Tier, WRITTEN_BYTES_MAX};
 use serde_json::{Value, json};
 
 use super::{Rest, tool};
@@ -82,21 +82,11 @@ async fn the_largest_item_is_made_once_under_its_key_by_either_door() {
 
 #[tokio::test]
 async fn a_result_that_cannot_be_kept_is_a_failed_call_that_says_its_bytes() {
-    let results = Endpoint {
-        method: Method::POST,
-        path: "collections/{collection}/results",
-        query: &[],
-        takes: Takes::Json,
-        scopes: &["items:write"],
-        action: "items_create",
-        feature: None,
-        effect: Effect::Write,
-        run: run(async |_scope, ask: insula_gateway::rest::Ask| {
-            let bytes: usize = ask.json()?;
-            Answer::ok(&"x".repeat(bytes))
-        }),
-    };
-    let house = House::open_with(vec![results]).await;
+    let results = run(async |_scope, ask: Asked| {
+        let bytes: usize = ask.json()?;
+        Answer::ok(&"x".repeat(bytes))
+    });
+    let house = House::open_with(vec![endpoint("collections/{collection}/results", results)]).await;
     let guest = Guest::make(&house, "items-results", Tier::Professional).await;
     let ask = |bytes: usize| Ask::rest(Method::POST, "/v1/collections/notes/results", &json!(bytes));
     let most = 399 * 1024 - r#"{"status":200,"body":"","version":null,"location":null}"#.len();
@@ -113,4 +103,55 @@ async fn a_result_that_cannot_be_kept_is_a_failed_call_that_says_its_bytes() {
         trail(house.stack, &guest.own).await.into_iter().map(|record| record.reason).collect();
     assert_eq!(reasons, ["ok", "too_large", "ok"]);
     assert_eq!(guest.own.meter(house.stack).await.0, 3);
+}
+
+/// An endpoint of a test that writes.
+fn endpoint(path: &'static str, run: Run) -> Endpoint {
+    Endpoint {
+        method: Method::POST,
+        path,
+        query: &[],
+        takes: Takes::Json,
+        scopes: &["items:write"],
+        action: "items_create",
+        feature: None,
+        effect: Effect::Write,
+        run,
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_as_large_as_may_be_is_kept_and_a_larger_one_is_a_failed_call() {
+    // Items of these bytes, with as many different words as can be found.
+    let run = run(async |scope: insula_tenancy::TenantScope, ask: Asked| {
+        let collection = Collection::free_form("documents".parse().unwrap());
+        for bytes in ask.json::<Vec<usize>>()? {
+            let mut text: String = (0..).map(|n: u32| format!("w{n} ")).take(bytes / 8).collect();
+            text.truncate(bytes - r#"{"a":""}"#.len());
+            let fill = bytes - r#"{"a":""}"#.len() - text.len();
+            scope.items(&collection).create(&json!({ "a": text + &"x".repeat(fill) }))?;
+        }
+        Answer::ok(&"x".repeat(390 * 1024))
+    });
+    let house = House::open_with(vec![endpoint("collections/{collection}/many", run)]).await;
+    let guest = Guest::make(&house, "items-transaction-bytes", Tier::Professional).await;
+    let ask = |sizes: &[usize]| Ask::rest(Method::POST, "/v1/collections/documents/many", &json!(sizes));
+    let few: Vec<usize> =
+        [RECORD_BYTES_MAX; 5].into_iter().chain([WRITTEN_BYTES_MAX - 5 * RECORD_BYTES_MAX]).collect();
+    let many: Vec<usize> = [WRITTEN_BYTES_MAX / 90; 89]
+        .into_iter()
+        .chain([WRITTEN_BYTES_MAX - WRITTEN_BYTES_MAX / 90 * 89])
+        .collect();
+    for (key, mut sizes) in [("few", few), ("many", many)] {
+        let kept = guest.ask(&house, &ask(&sizes).keyed(key)).await;
+        assert!(kept.is_done(), "{key}: {} {}", kept.status, kept.code);
+        *sizes.last_mut().unwrap() += 1;
+        let refused = guest.ask(&house, &ask(&sizes).keyed("more")).await;
+        assert_eq!((refused.status, &*refused.code), (413, "too_large"), "{key}");
+        let said = "the transaction has 1966081 bytes, and at most 1966080 are allowed";
+        assert!(refused.body.contains(said), "{}", refused.body);
+    }
+    let reasons: Vec<_> =
+        trail(house.stack, &guest.own).await.into_iter().map(|record| record.reason).collect();
+    assert_eq!(reasons, ["too_large", "ok", "too_large", "ok"]);
 }

@@ -41,6 +41,23 @@ fn page(
 }
 
 #[test]
+fn what_a_call_writes_has_a_limit_of_bytes_and_what_it_ends_has_none() {
+    let largest = "x".repeat(WRITTEN_BYTES_MAX / 4);
+    let mut staged = Staged::default();
+    for name in ["a", "b", "c", "d"] {
+        staged.create(&notes(), raw(name, 1, &largest)).unwrap();
+    }
+    staged.delete(&notes(), &raw("e", 1, &largest)).unwrap();
+    staged.keep(&notes(), &raw("f", 1, &largest)).unwrap();
+    // A document that takes another's place in the call is the only one.
+    staged.replace(&notes(), &raw("a", 1, &largest), raw("a", 0, &largest)).unwrap();
+    let refused = staged.create(&notes(), raw("g", 1, "x")).unwrap_err();
+    assert_eq!(refused.code(), "too_large");
+    let said = "the transaction has 1966081 bytes, and at most 1966080 are allowed";
+    assert_eq!(refused.to_string(), said);
+}
+
+#[test]
 fn however_often_a_record_changes_it_is_one_write_and_one_version_up() {
     let mut staged = Staged::default();
     let old = raw("a", 4, "12345");
