@@ -49,29 +49,35 @@ pub(crate) struct Foreign(pub(crate) &'static str);
 pub(crate) enum Refusal {
     /// It breaks a grammar.
     Malformed(&'static str),
-    /// Its body is over [`BODY_BYTES_MAX`].
-    Body,
-    /// Its path or its query is over [`TARGET_BYTES_MAX`].
-    Target(&'static str),
+    /// Its body has so many bytes, over [`BODY_BYTES_MAX`].
+    Body(usize),
+    /// Its path or its query has so many bytes, over [`TARGET_BYTES_MAX`].
+    Target(&'static str, usize),
     /// Its headers are over [`headers::BYTES_MAX`] or [`headers::COUNT_MAX`].
-    Headers,
+    Headers {
+        /// How many there are.
+        count: usize,
+        /// Bytes of all of them.
+        bytes: usize,
+    },
 }
 
 impl Refusal {
     pub(crate) fn reply(&self) -> Reply {
         match self {
             Self::Malformed(detail) => Reply::details(StatusCode::BAD_REQUEST, "invalid", detail),
-            Self::Body => {
-                let detail = format!("the body has more than {BODY_BYTES_MAX} bytes");
+            Self::Body(bytes) => {
+                let detail = format!("the body has {bytes} bytes, and at most {BODY_BYTES_MAX} are allowed");
                 Reply::details(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &detail)
             }
-            Self::Target(what) => {
-                let detail = format!("the {what} has more than {TARGET_BYTES_MAX} bytes");
+            Self::Target(what, bytes) => {
+                let detail =
+                    format!("the {what} has {bytes} bytes, and at most {TARGET_BYTES_MAX} are allowed");
                 Reply::details(StatusCode::URI_TOO_LONG, "too_large", &detail)
             }
-            Self::Headers => {
+            Self::Headers { count, bytes } => {
                 let detail = format!(
-                    "more than {} headers, or {} bytes of them",
+                    "{count} headers of {bytes} bytes, and at most {} of {} bytes are allowed",
                     headers::COUNT_MAX,
                     headers::BYTES_MAX
                 );
@@ -169,7 +175,7 @@ impl<'a> Event<'a> {
         };
         let path = path.as_ref().map_or("", |path| &*path.0);
         if path.len() > TARGET_BYTES_MAX {
-            return Err(Refusal::Target("path"));
+            return Err(Refusal::Target("path", path.len()));
         }
         if !path.starts_with('/') || path.chars().any(char::is_control) {
             return Err(Refusal::Malformed("the path does not begin with / or has a control character"));
@@ -190,8 +196,9 @@ impl<'a> Event<'a> {
         let many_bytes = many
             .flat_map(|(name, values)| values.iter().map(move |value| pair_bytes(name, &value.0)))
             .fold(0_usize, usize::saturating_add);
-        if raw.len().max(one_bytes).max(many_bytes) > TARGET_BYTES_MAX {
-            return Err(Refusal::Target("query"));
+        let bytes = raw.len().max(one_bytes).max(many_bytes);
+        if bytes > TARGET_BYTES_MAX {
+            return Err(Refusal::Target("query", bytes));
         }
         if raw.bytes().all(plain) {
             Ok(())
@@ -206,13 +213,16 @@ impl<'a> Event<'a> {
         let text_bytes_max =
             if encoded { BODY_BYTES_MAX.div_ceil(3).saturating_mul(4) } else { BODY_BYTES_MAX };
         if body.len() > text_bytes_max {
-            return Err(Refusal::Body);
+            // Four characters are three bytes; what fills up the last four is none.
+            let characters = if encoded { body.trim_end_matches('=').len() } else { body.len() };
+            let bytes = if encoded { characters.saturating_mul(3).div_euclid(4) } else { characters };
+            return Err(Refusal::Body(bytes));
         }
         if !encoded {
             return Ok(());
         }
         match STANDARD.decode(body) {
-            Ok(bytes) if bytes.len() > BODY_BYTES_MAX => Err(Refusal::Body),
+            Ok(bytes) if bytes.len() > BODY_BYTES_MAX => Err(Refusal::Body(bytes.len())),
             Ok(_) => Ok(()),
             Err(_) => Err(Refusal::Malformed("the body is not the base64 that it is said to be")),
         }

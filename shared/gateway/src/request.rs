@@ -85,14 +85,18 @@ impl Request {
     /// # Errors
     /// [`Problem::Invalid`] for a key of other than 1 to 128 visible characters, and for two keys.
     pub fn idempotency_key(&self) -> Result<Option<&str>, Problem> {
-        let wrong = || Problem::Invalid { detail: "Idempotency-Key: 1 to 128 visible characters".to_owned() };
+        let wrong = |has: &str| Problem::Invalid {
+            detail: format!("Idempotency-Key: 1 to 128 visible characters, and this has {has}"),
+        };
         let mut values = self.headers.get_all("idempotency-key").iter();
         let Some(value) = values.next() else { return Ok(None) };
-        let text = value.to_str().ok().filter(|text| (1..=128).contains(&text.len()));
         if values.next().is_some() {
-            return Err(wrong());
+            return Err(Problem::Invalid { detail: "Idempotency-Key: it comes more than once".to_owned() });
         }
-        text.map(Some).ok_or_else(wrong)
+        if !(1..=128).contains(&value.len()) {
+            return Err(wrong(&value.len().to_string()));
+        }
+        value.to_str().map(Some).map_err(|_invisible| wrong("others"))
     }
 }
 

@@ -31,10 +31,15 @@ impl std::error::Error for JsonError {}
 pub fn parse(text: &[u8], depth_max: usize) -> Result<Value, JsonError> {
     let text = std::str::from_utf8(text).map_err(|err| JsonError(format!("not UTF-8: {err}")))?;
     let mut reader = serde_json::Deserializer::from_str(text);
-    let large = Cell::new(false);
-    let value = Strict { depth_left: depth_max, depth_max, large: &large }
-        .deserialize(&mut reader)
-        .map_err(|err| JsonError(format!("not JSON that is served: {err}")))?;
+    let (deep, large) = (Cell::new(false), Cell::new(false));
+    let read = Strict { depth_left: depth_max, deep: &deep, large: &large }.deserialize(&mut reader);
+    let value = read.map_err(|err| {
+        JsonError(if deep.get() {
+            format!("not JSON that is served: {} levels, of at most {depth_max}", levels(text))
+        } else {
+            format!("not JSON that is served: {err}")
+        })
+    })?;
     reader.end().map_err(|err| JsonError(format!("not one JSON text: {err}")))?;
     let too_large = if large.get() { integers::too_large(text) } else { None };
     too_large.map_or(Ok(value), |why| Err(JsonError(format!("not JSON that is served: {why}"))))
@@ -73,7 +78,8 @@ const INTEGER_MAX: f64 = 9_223_372_036_854_775_808.0;
 #[derive(Clone, Copy)]
 struct Strict<'c> {
     depth_left: usize,
-    depth_max: usize,
+    /// Whether it ends for its depth.
+    deep: &'c Cell<bool>,
     /// Whether a number was met that may have been an integer, and is none any more.
     large: &'c Cell<bool>,
 }
@@ -81,11 +87,10 @@ struct Strict<'c> {
 impl Strict<'_> {
     /// The bound is checked on the way down, before the recursion costs anything.
     fn deeper<E: Error>(self) -> Result<Self, E> {
-        let depth_max = self.depth_max;
-        let depth_left = self
-            .depth_left
-            .checked_sub(1)
-            .ok_or_else(|| E::custom(format_args!("nested deeper than {depth_max} levels")))?;
+        let depth_left = self.depth_left.checked_sub(1).ok_or_else(|| {
+            self.deep.set(true);
+            E::custom("nested too deep")
+        })?;
         Ok(Self { depth_left, ..self })
     }
 }
@@ -158,6 +163,25 @@ impl<'de> Visitor<'de> for Strict<'_> {
         }
         Ok(Value::Object(out))
     }
+}
+
+/// Levels of arrays and objects of a text, whether it ends well or not.
+fn levels(text: &str) -> usize {
+    let (mut open, mut most, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                open = open.saturating_add(1);
+                most = most.max(open);
+            }
+            b']' | b'}' if !in_string => open = open.saturating_sub(1),
+            _ => {}
+        }
+    }
+    most
 }
 
 struct Sorted<'a>(&'a Value);

@@ -22,8 +22,16 @@ fn an_object_with_a_name_twice_is_refused_at_any_depth() {
 #[test]
 fn the_depth_is_bounded_and_its_bound_is_said() {
     assert_eq!(read("[[[1]]]").unwrap(), json!([[[1]]]));
-    for deep in ["[[[[1]]]]", r#"{"a":[{"b":[]}]}"#, &"[".repeat(100_000)] {
-        assert!(read(deep).is_err_and(|why| why.contains("nested deeper than 3 levels")));
+    let brackets = r#"["[[[[\"[[",[[2]],{"]":"}"}]"#;
+    assert_eq!(read(brackets).unwrap(), json!(["[[[[\"[[", [[2]], { "]": "}" }]));
+    for (deep, levels) in [
+        ("[[[[1]]]]", 4),
+        (r#"{"a":[{"b":[]}]}"#, 4),
+        (r#"["[[[[\"[[",[[[[2]]]],{"]":"}"}]"#, 5),
+        (&"[".repeat(100_000), 100_000),
+    ] {
+        let said = format!("not JSON that is served: {levels} levels, of at most 3");
+        assert_eq!(read(deep).unwrap_err(), said);
     }
 }
 

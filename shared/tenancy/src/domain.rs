@@ -29,12 +29,14 @@ const WORD: &str = "mcp-challenge=";
 /// Why a text is not a domain that a tenant may claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DomainError {
-    /// More than 200 bytes.
-    Length,
+    /// So many bytes, which are more than 200.
+    Length(usize),
     /// Another character than `a-z`, `0-9`, `-` and the dots between labels.
     Character,
-    /// A label that is empty, over 63 bytes, or has a `-` at an end.
-    Label,
+    /// A label of so many bytes: none, or more than 63.
+    Label(usize),
+    /// A label with a `-` at an end.
+    Hyphen,
     /// One label alone.
     Single,
     /// A last label that does not begin with a letter, as that of an IP address.
@@ -105,16 +107,17 @@ impl FromStr for Domain {
 
     fn from_str(text: &str) -> Result<Self, DomainError> {
         if text.len() > 200 {
-            return Err(DomainError::Length);
+            return Err(DomainError::Length(text.len()));
         }
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
         if !text.bytes().all(plain) {
             return Err(DomainError::Character);
         }
-        let whole =
-            |label: &str| (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-');
-        if !text.split('.').all(whole) {
-            return Err(DomainError::Label);
+        if let Some(label) = text.split('.').find(|label| !(1..=63).contains(&label.len())) {
+            return Err(DomainError::Label(label.len()));
+        }
+        if text.split('.').any(|label| label.starts_with('-') || label.ends_with('-')) {
+            return Err(DomainError::Hyphen);
         }
         let (_, last) = text.rsplit_once('.').ok_or(DomainError::Single)?;
         if !last.starts_with(|first: char| first.is_ascii_lowercase()) {
@@ -150,14 +153,19 @@ impl fmt::Display for Domain {
 impl fmt::Display for DomainError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Length => "at most 200 characters",
+            Self::Length(bytes) => return write!(f, "at most 200 characters, and this has {bytes}"),
+            Self::Label(bytes) => {
+                return write!(
+                    f,
+                    "each label has 1 to 63 characters, so that no dot is before the first or after the last, and one has \
+                     {bytes}"
+                );
+            }
             Self::Character => {
                 "a-z, 0-9, hyphens, and dots between labels: lower case, other scripts in their xn-- form, without scheme, \
                  port or wildcard"
             }
-            Self::Label => {
-                "each label has 1 to 63 characters and no hyphen at an end, and no dot is before the first or after the last"
-            }
+            Self::Hyphen => "no label has a hyphen at an end",
             Self::Single => "at least two labels",
             Self::Address => "the last label begins with a letter; an IP address is no domain",
             Self::Reserved => "names of a machine, a private network or AWS are nobody's",
@@ -190,13 +198,13 @@ mod tests {
             ("mcp.acme.com", "_mcp.acme.com", DomainError::Character),
             ("mcp.acme.com", "mcp.acme.com/mcp", DomainError::Character),
             ("xn--bcher-kva.example", "b\u{fc}cher.example", DomainError::Character),
-            ("mcp.acme.com", "mcp.acme.com.", DomainError::Label),
-            ("mcp.acme.com", ".mcp.acme.com", DomainError::Label),
-            ("mcp.acme.com", "mcp..acme.com", DomainError::Label),
-            ("m-p.acme.com", "-mp.acme.com", DomainError::Label),
-            ("m-p.acme.com", "mp-.acme.com", DomainError::Label),
-            (&format!("{label}.com"), &format!("a{label}.com"), DomainError::Label),
-            ("acme.com", "", DomainError::Label),
+            ("mcp.acme.com", "mcp.acme.com.", DomainError::Label(0)),
+            ("mcp.acme.com", ".mcp.acme.com", DomainError::Label(0)),
+            ("mcp.acme.com", "mcp..acme.com", DomainError::Label(0)),
+            ("m-p.acme.com", "-mp.acme.com", DomainError::Hyphen),
+            ("m-p.acme.com", "mp-.acme.com", DomainError::Hyphen),
+            (&format!("{label}.com"), &format!("a{label}.com"), DomainError::Label(64)),
+            ("acme.com", "", DomainError::Label(0)),
             ("acme.com", "acme", DomainError::Single),
             ("a.localhos", "localhost", DomainError::Single),
             ("127.0.0.a1", "127.0.0.1", DomainError::Address),
@@ -210,7 +218,9 @@ mod tests {
         }
         let long = |last: &str| format!("{label}.{label}.{label}.{last}");
         assert!(long("abcdefgh").parse::<Domain>().is_ok());
-        assert_eq!(long("abcdefghi").parse::<Domain>(), Err(DomainError::Length));
+        assert_eq!(long("abcdefghi").parse::<Domain>(), Err(DomainError::Length(201)));
+        assert_eq!(DomainError::Length(201).to_string(), "at most 200 characters, and this has 201");
+        assert!(DomainError::Label(64).to_string().ends_with("and one has 64"));
     }
 
     #[test]

@@ -182,11 +182,20 @@ impl ItemId {
 
 /// A text that is no item id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ItemIdError;
+pub enum ItemIdError {
+    /// So many bytes.
+    Length(usize),
+    /// Another character than those of an id.
+    Character,
+}
 
 impl fmt::Display for ItemIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an id has 1 to 64 of A-Z, a-z, 0-9, - and _")
+        f.write_str("an id has 1 to 64 of A-Z, a-z, 0-9, - and _, and this has ")?;
+        match self {
+            Self::Length(bytes) => write!(f, "{bytes} bytes"),
+            Self::Character => f.write_str("another character"),
+        }
     }
 }
 
@@ -202,9 +211,11 @@ impl FromStr for ItemId {
     type Err = ItemIdError;
 
     fn from_str(text: &str) -> Result<Self, ItemIdError> {
+        if !(1..=64).contains(&text.len()) {
+            return Err(ItemIdError::Length(text.len()));
+        }
         let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-        let fits = (1..=64).contains(&text.len());
-        (fits && plain).then(|| Self(text.into())).ok_or(ItemIdError)
+        plain.then(|| Self(text.into())).ok_or(ItemIdError::Character)
     }
 }
 
@@ -243,10 +254,14 @@ mod tests {
 
     #[test]
     fn an_id_with_a_key_separator_is_refused() {
-        assert!("a-Z_9".parse::<ItemId>().is_ok());
-        for wrong in ["", "a#b", "a/b", "a*b", "a b", "é", &"a".repeat(65)] {
-            assert_eq!(wrong.parse::<ItemId>(), Err(ItemIdError), "{wrong}");
+        assert!("a-Z_9".parse::<ItemId>().is_ok() && "a".repeat(64).parse::<ItemId>().is_ok());
+        for wrong in ["a#b", "a/b", "a*b", "a b", "é"] {
+            assert_eq!(wrong.parse::<ItemId>(), Err(ItemIdError::Character), "{wrong}");
         }
+        assert_eq!("".parse::<ItemId>(), Err(ItemIdError::Length(0)));
+        let long = "a".repeat(65).parse::<ItemId>().unwrap_err();
+        let said = "an id has 1 to 64 of A-Z, a-z, 0-9, - and _, and this has 65 bytes";
+        assert_eq!(long.to_string(), said);
     }
 
     #[test]

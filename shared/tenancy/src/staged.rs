@@ -213,8 +213,11 @@ impl Staged {
             return Err(Problem::TooLarge { what: "transaction", bytes_max: WRITTEN_BYTES_MAX, bytes });
         }
         if self.writes.len() > WRITES_MAX {
+            let count = self.writes.len();
             return Err(Problem::Invalid {
-                detail: format!("a call touches at most {WRITES_MAX} records in one transaction"),
+                detail: format!(
+                    "records: {count}, and a call touches at most {WRITES_MAX} in one transaction"
+                ),
             });
         }
         Ok(())

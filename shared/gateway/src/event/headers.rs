@@ -62,7 +62,8 @@ fn check_size(headers: &[(&str, &str)], cookies: &[Text<'_>]) -> Result<(), Refu
     // Two for the "; " that joins cookies, so that many empty ones count as well.
     let of_cookies = cookies.iter().map(|cookie| cookie.0.len().saturating_add(2));
     let bytes = of_headers.chain(of_cookies).fold(0, usize::saturating_add);
-    if headers.len() > COUNT_MAX || bytes > BYTES_MAX { Err(Refusal::Headers) } else { Ok(()) }
+    let count = headers.len();
+    if count > COUNT_MAX || bytes > BYTES_MAX { Err(Refusal::Headers { count, bytes }) } else { Ok(()) }
 }
 
 fn check_grammar(name: &str, value: &str) -> Result<(), Refusal> {

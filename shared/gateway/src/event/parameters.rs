@@ -31,7 +31,7 @@ impl Event<'_> {
                 .and_then(|sent| sent.0.get(name))
                 .ok_or(Refusal::Malformed("the event lacks the path parameter of its route"))?;
             if value.0.len() > TARGET_BYTES_MAX {
-                return Err(Refusal::Target("path"));
+                return Err(Refusal::Target("path", value.0.len()));
             }
             let value = match self.kind {
                 EventKind::V2 if !self.is_watched() => plain(value.owned()),

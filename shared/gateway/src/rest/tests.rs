@@ -170,7 +170,7 @@ fn a_body_is_what_the_endpoint_takes_or_refused() {
         ("{}", None),
         (r#"{"a":{"b":1,"c":1}}"#, None),
         (&deep(32), None),
-        (&deep(33), Some("body: not JSON that is served: nested deeper than 32 levels")),
+        (&deep(33), Some("body: not JSON that is served: 33 levels, of at most 32")),
         (r#"{"a":{"b":1,"b":1}}"#, Some("body: not JSON that is served: an object has the same name twice")),
         ("", Some("body: not JSON that is served: EOF")),
         ("{} {}", Some("body: not one JSON text")),
@@ -228,15 +228,17 @@ fn if_match_is_one_version_as_it_was_given() {
 fn an_idempotency_key_is_one_of_128_visible_characters() {
     let key = |headers: &[(&str, &str)]| {
         let request = request("POST", "/v1/config", None, headers, "");
-        request.idempotency_key().map(|key| key.map(str::to_owned)).map_err(|problem| problem.code())
+        request.idempotency_key().map(|key| key.map(str::to_owned)).map_err(|problem| problem.to_string())
     };
     let of = |bytes: usize| "k".repeat(bytes);
     assert_eq!(key(&[]), Ok(None));
     assert_eq!(key(&[("Idempotency-Key", &of(128))]), Ok(Some(of(128))));
-    for said in [String::new(), of(129), "ü".to_owned()] {
-        assert_eq!(key(&[("Idempotency-Key", &said)]), Err("invalid"), "{said}");
+    for (said, has) in [(String::new(), "0"), (of(129), "129"), ("ü".to_owned(), "others")] {
+        let why = format!("Idempotency-Key: 1 to 128 visible characters, and this has {has}");
+        assert_eq!(key(&[("Idempotency-Key", &said)]), Err(why));
     }
-    assert_eq!(key(&[("Idempotency-Key", "k"), ("Idempotency-Key", "k")]), Err("invalid"));
+    let twice = "Idempotency-Key: it comes more than once".to_owned();
+    assert_eq!(key(&[("Idempotency-Key", "k"), ("Idempotency-Key", "k")]), Err(twice));
 }
 
 #[test]

@@ -133,6 +133,33 @@ fn limits_admit_what_is_at_them_and_refuse_one_more() {
 }
 
 #[test]
+fn what_is_over_a_limit_is_told_the_limit_and_what_it_has() {
+    let said = |member: &str, value: Value, encoded: bool| {
+        let mut event = v2();
+        event[member] = value;
+        event["isBase64Encoded"] = json!(encoded);
+        let (_, body) = read(&event).err().unwrap();
+        serde_json::from_str::<Value>(&body).unwrap()["detail"].as_str().unwrap().to_owned()
+    };
+    let body = "the body has 1048577 bytes, and at most 1048576 are allowed";
+    assert_eq!(said("body", json!("a".repeat(BODY_BYTES_MAX + 1)), false), body);
+    for more in [1, 2, 3, 4] {
+        let text = STANDARD.encode(vec![7; BODY_BYTES_MAX + more]);
+        assert_eq!(
+            said("body", json!(text), true),
+            body.replace("1048577", &(BODY_BYTES_MAX + more).to_string())
+        );
+    }
+    let path = said("rawPath", json!("/".repeat(8_193)), false);
+    assert_eq!(path, "the path has 8193 bytes, and at most 8192 are allowed");
+    let query = said("rawQueryString", json!("q".repeat(8_193)), false);
+    assert_eq!(query, "the query has 8193 bytes, and at most 8192 are allowed");
+    let headers = said("headers", json!({ "a": "b".repeat(headers::BYTES_MAX) }), false);
+    let most = format!("{} of {}", headers::COUNT_MAX, headers::BYTES_MAX);
+    assert_eq!(headers, format!("1 headers of 16385 bytes, and at most {most} bytes are allowed"));
+}
+
+#[test]
 fn the_largest_path_and_query_still_make_a_uri() {
     let mut event = v1();
     event["path"] = json!("/".to_owned() + &"\"".repeat(TARGET_BYTES_MAX - 1));
