@@ -2,6 +2,7 @@
 //! whole.
 
 mod books;
+mod halves;
 mod house;
 mod operations;
 mod wire;

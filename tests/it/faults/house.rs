@@ -20,7 +20,7 @@ use crate::{
     harness::{Stack, options, start},
 };
 
-const SCOPES: &str = "workspace:admin items:read items:write notes:read notes:write";
+const SCOPES: &str = "workspace:admin items:read items:write notes:read notes:write search:read";
 
 /// What is asked.
 #[derive(Debug, Clone)]

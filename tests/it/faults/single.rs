@@ -100,7 +100,7 @@ async fn in_every_way(kinds: &[Kind], every_try: bool) {
     let houses = Houses([&house, &other]);
     for (row, operation) in Operation::ALL.into_iter().enumerate() {
         // A tenant of its own for a few kinds: what it has is read three times a turn.
-        for (part, kinds) in kinds.chunks(if is_whole() { 4 } else { 13 }).enumerate() {
+        for (part, kinds) in kinds.chunks(if is_whole() { 4 } else { 14 }).enumerate() {
             let guest = Guest::make(&house, &format!("faults-{}", unique()), Tier::Professional).await;
             // Who has called before has a seat, and the tenant has its session.
             for house in houses.0 {

@@ -22,6 +22,8 @@ use insula_local::aws::Aws;
 use serde_json::json;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::halves;
+
 const TRANSACTION: &str = "DynamoDB_20120810.TransactWriteItems";
 /// Longer than the SDK waits for an attempt.
 const TOO_LONG: Duration = Duration::from_secs(4);
@@ -51,6 +53,8 @@ pub(crate) enum Kind {
     Ghost,
     /// The credentials are over.
     Expired,
+    /// Half of a batch is done, and the rest is said to be left. What is no batch is done.
+    Halved,
     /// The caller's instance ends before the call is done.
     CrashBefore,
     /// The caller's instance ends after the call is done.
@@ -58,7 +62,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Unsent,
         Self::Refused,
         Self::Failed,
@@ -70,6 +74,7 @@ impl Kind {
         Self::Straggling,
         Self::Ghost,
         Self::Expired,
+        Self::Halved,
         Self::CrashBefore,
         Self::CrashAfter,
     ];
@@ -86,6 +91,8 @@ pub(crate) enum Plan {
     /// At random: each of these so often in a hundred calls. Each call waits for a moment before, so that the seed also
     /// says who comes first.
     Dice { seed: u64, kinds: &'static [(u64, Kind)] },
+    /// At every call.
+    Each(Kind),
     /// As somebody says who is told of every transaction, and decides when the store meets it and what is answered.
     AsTold,
 }
@@ -210,6 +217,7 @@ impl Session {
                 });
                 met.map(|(_, kind)| *kind)
             }
+            Plan::Each(kind) => Some(kind),
             Plan::AsTold => None,
         };
         seen.hits += usize::from(kind.is_some());
@@ -272,13 +280,17 @@ impl Wire {
         };
         match kind {
             Kind::Unsent => Err(broken()),
-            Kind::Refused => Ok(error(500, json!({ "__type": "InternalServerError", "message": "" }))),
-            Kind::Throttled => Ok(error(400, json!({ "__type": "ThrottlingException", "message": "" }))),
+            Kind::Refused => Ok(answer(500, json!({ "__type": "InternalServerError", "message": "" }))),
+            Kind::Throttled => Ok(answer(400, json!({ "__type": "ThrottlingException", "message": "" }))),
             Kind::Contended => Ok(contended(request.body())),
-            Kind::Expired => Ok(error(400, json!({ "__type": "ExpiredTokenException", "message": "" }))),
+            Kind::Expired => Ok(answer(400, json!({ "__type": "ExpiredTokenException", "message": "" }))),
+            Kind::Halved => match halves::split(&request) {
+                Some(halves) => Ok(halves.serve(self.0).await),
+                None => self.pass(request).await,
+            },
             Kind::Failed => {
                 self.pass(request).await?;
-                Ok(error(500, json!({ "__type": "InternalServerError", "message": "" })))
+                Ok(answer(500, json!({ "__type": "InternalServerError", "message": "" })))
             }
             Kind::Cut => {
                 self.pass(request).await?;
@@ -317,7 +329,7 @@ fn broken() -> ConnectorError {
     ConnectorError::io(io::Error::from(io::ErrorKind::ConnectionReset).into())
 }
 
-fn error(status: u16, body: serde_json::Value) -> http::Response<Bytes> {
+pub(super) fn answer(status: u16, body: serde_json::Value) -> http::Response<Bytes> {
     http::Response::builder()
         .status(status)
         .header("content-type", "application/x-amz-json-1.0")
@@ -329,12 +341,12 @@ fn error(status: u16, body: serde_json::Value) -> http::Response<Bytes> {
 fn contended(body: &Bytes) -> http::Response<Bytes> {
     let body: serde_json::Value = serde_json::from_slice(body).unwrap();
     let Some(actions) = body["TransactItems"].as_array() else {
-        return error(400, json!({ "__type": "ThrottlingException", "message": "" }));
+        return answer(400, json!({ "__type": "ThrottlingException", "message": "" }));
     };
     let mut reasons = vec![json!({ "Code": "None" }); actions.len()];
     reasons[0] = json!({ "Code": "TransactionConflict", "Message": "" });
     let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
-    error(400, json!({ "__type": kind, "Message": "", "CancellationReasons": reasons }))
+    answer(400, json!({ "__type": kind, "Message": "", "CancellationReasons": reasons }))
 }
 
 impl HttpConnector for Wire {
