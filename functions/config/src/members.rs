@@ -10,6 +10,6 @@ pub(crate) async fn list(scope: TenantScope, ask: Ask) -> Result<Answer, Problem
 }
 
 pub(crate) async fn remove(scope: TenantScope, ask: Ask) -> Result<Answer, Problem> {
-    scope.remove_member(&ask.parameter("id")?.parse::<ItemId>()?).await?;
+    scope.remove_member(&ask.parameter("id")?.parse::<ItemId>()?, None).await?;
     Ok(Answer::no_content())
 }

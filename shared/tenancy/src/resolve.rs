@@ -116,9 +116,7 @@ impl Resolver {
     /// [`Problem::Unauthenticated`] for every doubt, with one and the same text; [`Problem::Suspended`] behind the
     /// edge, for a valid token of a suspended tenant; [`Problem::Unavailable`] when registry or issuer do not answer.
     pub async fn resolve(&self, position: Position, evidence: &Evidence) -> Result<Tenant, Problem> {
-        let site = evidence.domain_name.as_deref().and_then(|domain| {
-            Site::read(&self.config, domain, evidence.api_id.as_deref(), evidence.path_tenant.as_deref())
-        });
+        let site = self.site(evidence);
         let metadata = site.as_ref().map(Site::metadata_url);
         let proof = match site {
             Some(site) => self.prove(position, &site, evidence).await,
@@ -142,10 +140,7 @@ impl Resolver {
     /// # Errors
     /// [`Problem::Unavailable`] when the registry does not answer.
     pub async fn describe(&self, evidence: &Evidence) -> Result<Option<ResourceMetadata>, Problem> {
-        let site = evidence.domain_name.as_deref().and_then(|domain| {
-            Site::read(&self.config, domain, evidence.api_id.as_deref(), evidence.path_tenant.as_deref())
-        });
-        let Some(site) = site else { return Ok(None) };
+        let Some(site) = self.site(evidence) else { return Ok(None) };
         let hosted = match self.hosted(&site).await {
             Ok(row) => row,
             Err(End::Denied(_) | End::Crossed(..)) => None,
@@ -168,6 +163,11 @@ impl Resolver {
             tracing::warn!(error = %err, "the default issuer's keys can't be had yet");
         }
         Ok(())
+    }
+
+    fn site(&self, evidence: &Evidence) -> Option<Site> {
+        let Evidence { domain_name, api_id, path_tenant, .. } = evidence;
+        Site::read(&self.config, domain_name.as_deref()?, api_id.as_deref(), path_tenant.as_deref())
     }
 
     async fn prove(&self, position: Position, site: &Site, evidence: &Evidence) -> Result<Tenant, End> {
@@ -288,7 +288,7 @@ impl Resolver {
     /// The tenant that the verified claims name, by (issuer, value) and never by slug.
     async fn claimed(&self, issuer: &IssuerRow, claims: &Claims) -> Result<TenantId, End> {
         let mut claimed = issuer.sole_tenant.clone();
-        for value in tenant_values(issuer, claims)? {
+        for value in claims.tenants(&issuer.carrier)? {
             let row = Row::Claim { issuer: issuer.issuer.clone(), value };
             let id = self.registry.lead(row).await?.ok_or(Denial::TenantClaim)?;
             match claimed {
@@ -361,24 +361,6 @@ fn crossed(own: TenantId, target: Option<TenantId>) -> End {
 fn may_speak(issuer: &IssuerRow, row: &TenantRow) -> Result<(), Denial> {
     let sole = issuer.sole_tenant.as_ref().is_none_or(|sole| *sole == row.id);
     (sole && row.issuers.contains(&issuer.issuer)).then_some(()).ok_or(Denial::Issuer)
-}
-
-fn tenant_values(issuer: &IssuerRow, claims: &Claims) -> Result<Vec<String>, Denial> {
-    match &issuer.carrier {
-        Carrier::Claims(names) => names
-            .iter()
-            .filter_map(|name| claims.text(name).transpose())
-            .map(|value| value.map(str::to_owned))
-            .collect(),
-        Carrier::Scope => {
-            let mut values = claims.scopes.iter().filter_map(|scope| scope.strip_prefix("tenant:"));
-            match (values.next(), values.next()) {
-                (Some(value), None) => Ok(vec![value.to_owned()]),
-                (None, _) => Ok(Vec::new()),
-                _ => Err(Denial::TenantClaim),
-            }
-        }
-    }
 }
 
 fn tenant(row: TenantRow, issuer: IssuerRow, claims: Claims, proof: Proof, item_url: String) -> Tenant {

@@ -11,6 +11,7 @@ use crate::{
     clock::Moment,
     keys::{Algorithm, Key},
     profile::Profile,
+    registry::Carrier,
     tenant::Role,
 };
 
@@ -167,6 +168,25 @@ impl Claims {
     /// A claim's text: absent, or a non-empty text of at most 256 bytes.
     pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, Denial> {
         self.all.get(name).map(|_claim| text(&self.all, name)).transpose()
+    }
+
+    /// The tenants that the token names, where its issuer says them.
+    pub(crate) fn tenants(&self, carrier: &Carrier) -> Result<Vec<String>, Denial> {
+        match carrier {
+            Carrier::Claims(names) => names
+                .iter()
+                .filter_map(|name| self.text(name).transpose())
+                .map(|value| value.map(str::to_owned))
+                .collect(),
+            Carrier::Scope => {
+                let mut values = self.scopes.iter().filter_map(|scope| scope.strip_prefix("tenant:"));
+                match (values.next(), values.next()) {
+                    (Some(value), None) => Ok(vec![value.to_owned()]),
+                    (None, _) => Ok(Vec::new()),
+                    _ => Err(Denial::TenantClaim),
+                }
+            }
+        }
     }
 
     /// What the caller may do in the tenant. Where the issuer says it in a claim, a token without one of its words there

@@ -27,13 +27,19 @@ pub(crate) fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<Tenan
         description: "Changes those settings of the workspace that are named: a member with a value is set, one with null is \
                       taken out, and all others stay (JSON Merge Patch). Everything that is wrong is said at once, with its \
                       path, and then nothing is changed. For admins.",
-        hints: Hints { read_only: false, destructive: true, idempotent: true, open_world: false },
+        hints: Hints { read_only: false, destructive: false, idempotent: true, open_world: false },
         scopes: &["workspace:admin"],
         ..ToolSpec::default()
     };
     builder
         .tool(read, async |scope, Nothing {}| ConfigView::read(&scope).await.map_err(ToolError::from))
         .tool(patch, async |scope: TenantScope, Change { settings, version }| {
+            // Or a text that the model reads could switch off the question before its next deed.
+            if settings.contains_key("tools") {
+                let detail = "what tools may do unasked is not changed in a conversation; change tools over the REST API \
+                              (PATCH /v1/config)";
+                return Err(Problem::Forbidden { detail: detail.to_owned() }.into());
+            }
             let patch = Value::Object(settings);
             let stored = scope.patch_settings(version, &patch, &integrations()).await?;
             Ok(ConfigView::of(&scope, stored)?)

@@ -1,11 +1,14 @@
 //! The people of the workspace, for its admins.
 
-use insula_mcp::{Builder, Hints, ToolSpec};
-use insula_tenancy::{Member, Problem, Query, Stored, TenantScope};
+use insula_mcp::{Answer, Builder, Exchange, Hints, Structured, ToolSpec};
+use insula_tenancy::{ItemId, Member, Problem, Query, Stored, TenantScope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ToolError;
+use crate::{
+    ToolError,
+    consent::{Deed, Loss, ask_first},
+};
 
 /// Members of a page where the client does not say.
 const PAGE: u32 = 100;
@@ -21,9 +24,44 @@ pub(crate) fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<Tenan
         scopes: &["workspace:admin"],
         ..ToolSpec::default()
     };
-    builder.tool(list, async |scope: TenantScope, Asked { limit, cursor }| {
-        MembersView::page(&scope, limit, cursor.as_deref()).await.map_err(ToolError::from)
-    })
+    let remove = ToolSpec {
+        name: "members_remove",
+        title: "Remove a member",
+        description: "Frees the seat of the member with this id, after it was confirmed, and returns who it was. Whoever their \
+                      identity provider still lets in takes a seat again with their next call. For admins.",
+        hints: Hints { read_only: false, destructive: true, idempotent: true, open_world: false },
+        scopes: &["workspace:admin"],
+        ..ToolSpec::default()
+    };
+    builder
+        .tool(list, async |scope: TenantScope, Asked { limit, cursor }| {
+            MembersView::page(&scope, limit, cursor.as_deref()).await.map_err(ToolError::from)
+        })
+        .talking_tool(remove, remove_member)
+}
+
+async fn remove_member(
+    scope: TenantScope,
+    exchange: Exchange,
+    MemberId { id }: MemberId,
+) -> Result<Answer<Structured<MemberView>>, ToolError> {
+    let id: ItemId = id.parse().map_err(|err| Problem::Invalid { detail: format!("id: {err}") })?;
+    let member = scope.member(&id).await?;
+    let loss = Loss { deed: Deed::Delete, kind: "member", id: &id };
+    let version = async || Ok(member.version);
+    let act = async |seen| {
+        scope.remove_member(&id, seen).await?;
+        Ok(MemberView::from(member.clone()))
+    };
+    ask_first((&scope, &exchange), loss, version, act).await
+}
+
+/// Which member.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct MemberId {
+    /// As members_list returns it.
+    id: String,
 }
 
 /// Which page.

@@ -41,11 +41,11 @@ async fn an_admin_reads_and_changes_the_settings_by_tools_as_over_rest() {
         assert_eq!(code(&config.tool(ADMIN, "config_patch", asked).await), expected, "{version}");
     }
     // Everything that is wrong at once, and then nothing is changed.
-    let wrong = json!({ "settings": { "tools": { "confirm_deletes": "maybe" }, "colour": 1, "branding": { "logo": "none" } } });
+    let wrong = json!({ "settings": { "integrations": { "slack_webhook_secret": 1 }, "colour": 1, "branding": { "logo": "none" } } });
     let refused = config.tool(ADMIN, "config_patch", wrong).await;
     let said = refused["content"][0]["text"].as_str().unwrap();
     assert_eq!(code(&refused), "invalid");
-    for part in ["tools.confirm_deletes", "colour", "branding.logo"] {
+    for part in ["integrations.slack_webhook_secret", "colour", "branding.logo"] {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert_eq!(config.version().await, 2);
@@ -75,6 +75,28 @@ async fn what_an_admin_needs_to_run_the_workspace_is_no_api_access() {
     assert_eq!(put.status(), 201);
     let listed = config.tool(ADMIN, "secrets_list", json!({})).await;
     assert_eq!(listed["structuredContent"]["secrets"][0]["name"], "slack_webhook");
-    let allow = json!({ "settings": { "tools": { "confirm_deletes": "allow" } } });
-    assert_eq!(code(&config.tool(ADMIN, "config_patch", allow).await), "ok");
+    let named = json!({ "settings": { "branding": null } });
+    assert_eq!(code(&config.tool(ADMIN, "config_patch", named).await), "ok");
+}
+
+#[tokio::test]
+async fn a_member_is_removed_by_a_tool_only_where_it_may_be_done_unasked_or_is_confirmed() {
+    let config = Config::make("config-member", Tier::Starter).await;
+    assert_eq!(config.call("somebody").await, "ok");
+    let members = config.tool(ADMIN, "members_list", json!({})).await["structuredContent"].clone();
+    let somebody =
+        members["members"].as_array().unwrap().iter().find(|member| member["subject"] == "somebody");
+    let remove = json!({ "id": somebody.unwrap()["id"] });
+    // This client can't ask.
+    let refused = config.tool(ADMIN, "members_remove", remove.clone()).await;
+    assert_eq!(code(&refused), "forbidden");
+    // Nor does a conversation decide that nobody has to be asked.
+    let allow = json!({ "tools": { "confirm_deletes": "allow" } });
+    let decided = config.tool(ADMIN, "config_patch", json!({ "settings": allow })).await;
+    assert_eq!(code(&decided), "forbidden");
+    assert_eq!(config.patch(&allow).await.status(), 200);
+    assert_ne!(code(&config.tool(MEMBER, "members_remove", remove.clone()).await), "ok");
+    let removed = config.tool(ADMIN, "members_remove", remove.clone()).await;
+    assert_eq!((code(&removed), &removed["structuredContent"]["subject"]), ("ok", &json!("somebody")));
+    assert_eq!(code(&config.tool(ADMIN, "members_remove", remove).await), "not_found");
 }

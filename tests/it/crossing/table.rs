@@ -87,6 +87,7 @@ pub(crate) const TABLE: &[Row] = &[
     tool("notes_list", Shows::CallersOwn, |_| json!({})),
     tool("notes_share", Shows::Item, id),
     tool("search", Shows::Nothing, |words| json!({ "query": words.mark })),
+    Row { door: Door::Talking(id), names: Names::Member, ..tool("members_remove", Shows::Item, id) },
     Row { names: Names::Secret, ..tool("secrets_list", Shows::CallersOwn, |_| json!({})) },
     tool("usage_show", Shows::CallersTier, |_| json!({})),
     rest("GET audit", Shows::Nothing, nothing),

@@ -47,13 +47,21 @@ impl TenantScope {
         Ok(row.as_ref().and_then(member_count).unwrap_or(0))
     }
 
-    /// Stages the end of a member, which frees the seat. Who may come in, their identity provider decides: whoever still
-    /// gets a token is seen again at their next call, a minute later at the most, if there is a seat.
+    /// A member.
     ///
     /// # Errors
     /// [`Problem::NotFound`] when this tenant has none.
-    pub async fn remove_member(&self, id: &ItemId) -> Result<(), Problem> {
-        self.members().delete(id, None).await.map(drop)
+    pub async fn member(&self, id: &ItemId) -> Result<crate::Stored<Member>, Problem> {
+        self.members().get(id).await?.typed()
+    }
+
+    /// Stages the end of a member, of the version that was seen if one was, which frees the seat. Who may come in, their identity provider decides: whoever still
+    /// gets a token is seen again at their next call, a minute later at the most, if there is a seat.
+    ///
+    /// # Errors
+    /// [`Problem::NotFound`] when this tenant has none, [`Problem::Conflict`] when another version is there.
+    pub async fn remove_member(&self, id: &ItemId, seen: Option<u64>) -> Result<(), Problem> {
+        self.members().delete(id, seen).await.map(drop)
     }
 
     fn members(&self) -> OnShelf<'_> {
