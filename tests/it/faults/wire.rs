@@ -93,7 +93,7 @@ pub(crate) enum Plan {
     Dice { seed: u64, kinds: &'static [(u64, Kind)] },
     /// At every call.
     Each(Kind),
-    /// As somebody says who is told of every transaction, and decides when the store meets it and what is answered.
+    /// As somebody says who is told of every transaction that charges a call, and decides when the store meets it and what is answered.
     AsTold,
 }
 
@@ -261,6 +261,7 @@ impl Wire {
         let session = SESSION.try_with(Arc::clone).ok();
         if let Some(arrivals) = session.as_ref().and_then(|session| session.arrivals.as_ref())
             && request.headers().get("x-amz-target").is_some_and(|target| target == TRANSACTION)
+            && is_charge(request.body())
         {
             let (answer, told) = oneshot::channel();
             arrivals.send(Arrival { request, answer }).unwrap();
@@ -323,6 +324,12 @@ impl Wire {
     async fn pass(self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, ConnectorError> {
         Box::pin(self.0.ask(request)).await.map_err(|err| ConnectorError::io(err.into()))
     }
+}
+
+/// Whether a transaction charges a call; the record of a refusal is one too.
+fn is_charge(body: &[u8]) -> bool {
+    const METER: &[u8] = b"#METER";
+    body.windows(METER.len()).any(|part| part == METER)
 }
 
 fn broken() -> ConnectorError {

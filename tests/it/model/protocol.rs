@@ -114,9 +114,9 @@ pub(super) struct State {
     pub(super) clients: Vec<Client>,
     /// Writes for whose reply nobody waits any more, and which are not done yet.
     pub(super) ghosts: Vec<Call>,
-    /// The plan that the instances remember, and the minute that they have charged to.
-    known: Plan,
-    charged: Option<u8>,
+    /// By client, the plan that its instance remembers, and the minute that it has charged to.
+    known: Vec<Plan>,
+    charged: Vec<Option<u8>>,
     pub(super) now: u8,
     pub(super) losses_left: u8,
     pub(super) crashes_left: u8,
@@ -208,8 +208,8 @@ impl State {
             },
             clients: world.keys.iter().map(|_| Client::Idle { begun: 0 }).collect(),
             ghosts: Vec::new(),
-            known: world.plan,
-            charged: world.window.map(|(minute, _)| minute),
+            known: vec![world.plan; world.keys.len()],
+            charged: vec![world.window.map(|(minute, _)| minute); world.keys.len()],
             now: 0,
             losses_left: world.losses,
             crashes_left: world.crashes,
@@ -296,11 +296,14 @@ impl State {
         let Client::Idle { begun } = self.clients[at] else { return };
         let key = world.keys[at];
         if world.protocol != Protocol::CounterAlone && self.store.keys[key] {
-            return self.end(at, key, Reply::Before);
+            // A repetition is answered under the plan of now.
+            self.known[at] = self.store.plan;
+            let reply = if self.store.plan.active { Reply::Before } else { Reply::Suspended };
+            return self.end(at, key, reply);
         }
         let token = (at, begun + 1, 0);
-        let (plan, now) = (self.known, self.now);
-        let window = self.charged.filter(|minute| *minute >= now);
+        let (plan, now) = (self.known[at], self.now);
+        let window = self.charged[at].filter(|minute| *minute >= now);
         let call = Call { token, key, step: 0, plan, window, now, reply: None, lost: 0 };
         self.clients[at] = Client::Waiting(call);
     }
@@ -314,14 +317,14 @@ impl State {
         let sent = std::mem::replace(&mut call.now, self.now);
         match reply {
             Reply::Done if world.protocol == Protocol::OneTransaction => {
-                self.charged = call.window.or(Some(sent));
+                self.charged[at] = call.window.or(Some(sent));
                 return self.end(at, call.key, Reply::Done);
             }
             Reply::Done if call.step + 1 < world.protocol.steps().len() => call.step += 1,
             Reply::OtherPlan => {
-                self.known = self.store.plan;
-                call.plan = self.known;
-                if !self.known.active {
+                self.known[at] = self.store.plan;
+                call.plan = self.store.plan;
+                if !call.plan.active {
                     return self.end(at, call.key, Reply::Suspended);
                 }
             }

@@ -232,7 +232,7 @@ async fn the_code_does_what_the_model_does() {
     for world in worlds {
         let checker = world.clone().checker().spawn_bfs().join();
         let found = checker.discoveries().into_values().map(|path| path.into_actions());
-        for trace in found.chain((0..10).map(|seed| walk(&world, seed))) {
+        for trace in found.chain((0..30).map(|seed| walk(&world, seed))) {
             let minute = || Clock::System.now().minute();
             let begun = minute();
             let mut end = replay(&houses, &operator, &world, &trace).await;

@@ -155,6 +155,10 @@ impl TenantScope {
             return Err(Problem::NotFound { kind: KIND });
         };
         if claim.nonce != checked.nonce {
+            if checked.verdict == Verdict::Verified && claim.state != DomainState::Verified {
+                // It is served by a claim that has ended, and this one is not proved.
+                self.registrant()?.ask(domain, Deed::Release).await?;
+            }
             let detail = "the domain was claimed anew while its record was looked for".to_owned();
             return Err(Problem::Conflict { detail });
         }
