@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use insula_tenancy::{Limits, Plan as TenantPlan, Tier};
+use insula_tenancy::{Limits, Plan as TenantPlan, Spread, Tier};
 use serde_json::{Value, json};
 
 use super::{Ask, Books, Dice, Guest, House, Kind, Plan, Said, Session, operations::Operation, unique};
@@ -47,12 +47,13 @@ impl Houses {
         Self([house, other])
     }
 
-    /// A tenant that every instance has met, with so many calls left.
-    async fn guest(&self, calls: u64) -> Guest {
+    /// A tenant that every instance has met, with so many calls left, over so many counters.
+    async fn guest(&self, calls: u64, counters: u8) -> Guest {
         let guest = Guest::make(&self.0[0], &format!("many-{}", unique()), Tier::Business).await;
         let met = u64::try_from(self.0.len()).unwrap();
         let limits = Limits { calls_month: calls + met, ..Limits::of(Tier::Business) };
-        let plan = TenantPlan { limits, ..TenantPlan::of(Tier::Business, 2) };
+        let spread = Spread::over(counters);
+        let plan = TenantPlan { limits, spread, ..TenantPlan::of(Tier::Business, 2) };
         let id = guest.own.id.clone();
         operate(self.0[0].stack, |operator| async move { operator.set_plan(&id, &plan).await })
             .await
@@ -95,7 +96,8 @@ async fn exactly_so_many_are_admitted_as_the_limit_lets_in() {
     for seed in rounds(20_261_128, 3) {
         let mut dice = Dice(seed);
         let limit = 1 + dice.below(80);
-        let guest = houses.guest(limit).await;
+        let counters = u8::try_from(1 + dice.below(4)).unwrap();
+        let guest = houses.guest(limit, counters).await;
         let asks: Vec<Ask> = (0..WORKERS)
             .map(|n| {
                 Ask::tool("notes_create", json!({ "title": format!("{n}"), "text": "" })).keyed(&unique())
@@ -114,7 +116,8 @@ async fn exactly_so_many_are_admitted_as_the_limit_lets_in() {
         let admitted = limit.min(u64::try_from(WORKERS).unwrap());
         let told = said.iter().filter(|(said, _)| said.is_done()).count();
         let counts = [books.charged - 2, books.done() - 2, u64::try_from(told).unwrap()];
-        assert_eq!(counts, [admitted; 3], "seed {seed}: charged, recorded and told, of a limit of {limit}");
+        let of = format!("seed {seed}: of a limit of {limit} over {counters} counters");
+        assert_eq!(counts, [admitted; 3], "{of}: charged, recorded and told");
         assert_eq!(u64::try_from(books.items()).unwrap(), admitted, "seed {seed}");
         for (said, _) in said.iter().filter(|(said, _)| said.is_done()) {
             let body: Value = serde_json::from_str(&said.body).unwrap();
@@ -144,7 +147,7 @@ async fn whatever_goes_wrong_at_random_the_books_are_right() {
     let houses = Houses::open().await;
     for seed in rounds(7, 2) {
         let mut dice = Dice(seed);
-        let guest = houses.guest(100_000).await;
+        let guest = houses.guest(100_000, 1).await;
         let (mut asks, mut more_items) = (Vec::new(), Vec::new());
         for n in 0..30 {
             let operation = MIXED[usize::try_from(dice.below(10)).unwrap()];
