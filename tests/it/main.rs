@@ -35,6 +35,7 @@ mod model;
 mod own_key;
 mod placement;
 mod quotas;
+mod repeats;
 mod rest;
 mod rmcp;
 mod seals;

@@ -1,6 +1,5 @@
 //! What a tool does outside comes once, after its charge, and to no address that is not public.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use http::Method;
 use insula_local::{
     Edge,
@@ -10,9 +9,10 @@ use insula_tenancy::{Limits, Plan, Tier};
 use serde_json::{Value, json};
 
 use crate::{
-    ask::{Own, code_of, credentials, data_table, operate, store, tenant_store, text},
+    ask::{Own, code_of, operate},
     harness::{Stack, json_of, options, stack, start, tool_call},
     hook::Hook,
+    repeats::end_at,
     secrets::{admin, note, put},
 };
 
@@ -67,28 +67,9 @@ async fn without_a_key_the_same_arguments_are_the_same_call_for_a_minute() {
     assert_eq!(hook.got().len(), 2, "other arguments are another call");
     assert_eq!(share(stack, &own, &first, "one").await, "ok");
     assert_eq!(hook.got().len(), 3, "and so is a key");
-    expire(stack, &own).await;
+    end_at(stack, &own, 1).await;
     without_key(&first).await;
     assert_eq!(hook.got().len(), 4, "and so are the same arguments after the minute");
-}
-
-/// Lets every idempotency record of a tenant end, which the tables of the laptop do not by themselves.
-async fn expire(stack: &Stack, own: &Own) {
-    let tenant = tenant_store(stack, &own.id.to_string());
-    let mover = store(stack, credentials(stack, "MoverRole", &[]));
-    for shard in 0..16 {
-        let partition = format!("TENANT#{}#IDEM#{shard:x}", own.id);
-        let found = mover
-            .query()
-            .table_name(data_table(stack))
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", text(&partition))
-            .send();
-        for mut item in found.await.unwrap().items.unwrap_or_default() {
-            item.insert("ttl".to_owned(), AttributeValue::N("1".to_owned()));
-            tenant.put_item().table_name(data_table(stack)).set_item(Some(item)).send().await.unwrap();
-        }
-    }
 }
 
 #[tokio::test]
