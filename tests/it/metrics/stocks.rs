@@ -3,11 +3,11 @@
 use insula_tenancy::{Clock, CollectionName, Placement, Problem, Recounted, Stock, Tier};
 use serde_json::{Value, json};
 
-use super::{followed, told, tool};
+use super::{followed, line, told, tool};
 use crate::{
     ask::{Own, data_table, on_stack, store, text},
     audit::chains::{Row, put, thief},
-    harness::{Stack, metrics_of, stack},
+    harness::{Stack, stack},
 };
 
 fn number(n: u64) -> aws_sdk_dynamodb::types::AttributeValue {
@@ -69,9 +69,11 @@ async fn a_drift_is_corrected_beside_the_stream_and_told_and_a_right_count_is_no
         "after": { "bytes": bytes, "items": 1, "members": 0 },
     });
     assert_eq!(told(stack, &own, "Storage Drift"), [drift]);
-    let lines = metrics_of(&own.id);
-    let line = lines.iter().find(|line| !line["StorageDriftItems"].is_null());
-    assert!(line.is_none_or(|line| line["StorageDriftItems"] == 6), "{line:?}");
+    let is_drift = |line: &Value| !line["StorageDriftItems"].is_null();
+    let line_of_drift = line(&own, is_drift, async || followed(stack).await).await;
+    let drifts =
+        ["StorageDriftBytes", "StorageDriftItems", "StorageDriftMembers"].map(|name| &line_of_drift[name]);
+    assert_eq!(drifts, [&json!(1_000 - bytes), &json!(6), &json!(2)]);
 
     let right = Own::make(stack, "stock-right", Tier::Starter).await;
     assert_eq!(
