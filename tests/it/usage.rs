@@ -99,3 +99,34 @@ async fn a_quota_that_is_used_up_is_429_with_what_a_client_can_wait_for_and_usag
     plan(stack, &own, |plan| Plan { limits: Limits { calls_month: 2, ..plan.limits }, ..plan }).await;
     assert_eq!(get(stack, &own, path).await.status(), 200, "a new limit counts from the next call on");
 }
+
+#[tokio::test]
+async fn a_minute_that_is_used_up_is_429_with_one_moment_in_body_and_headers() {
+    let stack = stack();
+    let own = Own::make(stack, "usage-minute", Tier::Starter).await;
+    let path = "/v1/collections/notes/items";
+    plan(stack, &own, |plan| Plan { limits: Limits { calls_minute: 1, ..plan.limits }, ..plan }).await;
+    assert_eq!(get(stack, &own, path).await.status(), 200, "the first of its minute");
+    // A minute may begin between two calls, but not between each two of three.
+    let mut refused = get(stack, &own, path).await;
+    if refused.status() == 200 {
+        refused = get(stack, &own, path).await;
+    }
+    let now_s = Clock::System.now().seconds();
+    assert_eq!((refused.status().as_u16(), code_of(&refused)), (429, "quota_reached".to_owned()));
+    let after_s: i64 = header(refused.headers(), "retry-after").parse().unwrap();
+    assert!((1..=60).contains(&after_s), "{after_s}");
+    assert_eq!(header(refused.headers(), "ratelimit-policy"), "\"calls_minute\";q=1");
+    assert_eq!(header(refused.headers(), "ratelimit"), format!("\"calls_minute\";r=0;t={after_s}"));
+    let quota = json_of(&refused)["quota"].clone();
+    let resets_at: Moment = quota["resets_at"].as_str().unwrap().parse().unwrap();
+    assert_eq!(resets_at.micros() % 60_000_000, 0, "the begin of a minute: {resets_at:?}");
+    // What was said counts from when it was said, which is a moment ago.
+    assert!((0..=5).contains(&(now_s - (resets_at.seconds() - after_s))), "{resets_at:?} {after_s} {now_s}");
+    assert_eq!(
+        (&quota["kind"], &quota["limit"], &quota["used"]),
+        (&json!("calls_minute"), &json!(1), &json!(1))
+    );
+    plan(stack, &own, |plan| Plan { limits: Limits { calls_minute: 60, ..plan.limits }, ..plan }).await;
+    assert_eq!(get(stack, &own, path).await.status(), 200, "a new limit counts from the next call on");
+}
