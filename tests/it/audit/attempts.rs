@@ -1,6 +1,9 @@
 //! Attempts to cross: told to the operator by the attacker's own tenant, beside requests that are none.
 
+use std::sync::{Mutex, PoisonError};
+
 use insula_local::{
+    Edge, Options,
     aws::{Fault, FaultKind},
     idp::Alg,
 };
@@ -13,7 +16,8 @@ use serde_json::{Value, json};
 use super::{note, trail};
 use crate::{
     ask::{Own, code_of, operate, post_with},
-    harness::{Stack, json_of, stack, tool_call},
+    harness::{Stack, json_of, options, stack, start, tool_call},
+    secrets,
 };
 
 /// What the operator was told of a tenant's attempts: class and target.
@@ -157,4 +161,77 @@ async fn a_session_that_aws_refuses_is_told() {
     assert_eq!(told(stack, &own), [("access_denied".to_owned(), Value::Null)]);
     let again = own.post(stack, &[], &call).await;
     assert_eq!((&json_of(&again)["result"]["isError"], told(stack, &own).len()), (&json!(false), 1));
+}
+
+#[tokio::test]
+async fn what_kms_refuses_on_a_tenants_path_is_told() {
+    let stack = stack();
+    let own = Own::make(stack, "attempt-kms", Tier::Business).await;
+    let fault =
+        Fault { service: "kms".to_owned(), operation: "GenerateDataKey".to_owned(), kind: FaultKind::Deny };
+    stack.local.aws.fault_within(fault, &own.id.to_string());
+    assert_eq!(secrets::put(stack, &own, "api_key", "hunter2").await, 500);
+    assert_eq!(told(stack, &own), [("access_denied".to_owned(), Value::Null)]);
+    assert_eq!(secrets::put(stack, &own, "api_key", "hunter2").await, 201);
+    assert_eq!(told(stack, &own).len(), 1, "what is done is no attempt");
+}
+
+static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn log(_function: &str, line: &str) {
+    LINES.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned());
+}
+
+fn lines() -> Vec<String> {
+    LINES.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+#[tokio::test]
+async fn an_attempt_has_a_line_of_metrics_and_no_line_names_who_was_attacked() {
+    let stack: &'static Stack = Box::leak(Box::new(start(Options { log, ..options(Edge::Rest) })));
+    let (own, other) = (
+        Own::make(stack, "attempt-line", Tier::Business).await,
+        Own::make(stack, "attempt-unnamed", Tier::Business).await,
+    );
+    let (call, there) = (tool_call("notes_list", json!({})), stack.host_url(&other.slug));
+    let (own_id, other_id) = (own.id.to_string(), other.id.to_string());
+    let count = || -> Option<Value> {
+        let line = lines().into_iter().find(|line| line.contains("\"CrossTenantAttempts\""))?;
+        Some(serde_json::from_str(&line).unwrap())
+    };
+    // A line comes a moment after its reply.
+    for _ in 0..100 {
+        assert_eq!(own.post(stack, &[], &call).await.status(), 200);
+        if lines().iter().any(|line| line.contains(&own_id)) {
+            break;
+        }
+    }
+    assert_eq!(count(), None, "at one's own address");
+    for _ in 0..100 {
+        assert_eq!(post_with(stack, &there, &own.token(stack), &[], &call).await.status(), 401);
+        if count().is_some() {
+            break;
+        }
+    }
+    let line = count().unwrap();
+    assert_eq!(
+        (&line["CrossTenantAttempts"], &line["tenant"]["id"], &line["class"]),
+        (&json!(1), &json!(own_id), &json!("host_against_token")),
+        "{line}"
+    );
+    let warned = |line: &String| line.contains("\"WARN\"") && line.contains("an attempt to cross");
+    assert!(lines().iter().any(|line| warned(line) && line.contains(&own_id)), "{:?}", lines());
+    let naming = || -> Vec<String> {
+        let names = |line: &String| line.contains(&other_id) || line.contains(&other.slug);
+        lines().into_iter().filter(names).collect()
+    };
+    assert_eq!(naming(), Vec::<String>::new());
+    // A call of its own is logged with its id, so that the search finds what is there.
+    for _ in 0..100 {
+        assert_eq!(other.post(stack, &[], &call).await.status(), 200);
+        if !naming().is_empty() {
+            return;
+        }
+    }
+    panic!("the search finds nothing of {other_id}");
 }
