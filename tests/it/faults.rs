@@ -16,6 +16,8 @@ pub(crate) use self::{
 mod many;
 mod moving;
 mod single;
+mod tokens;
+mod transact;
 
 /// A word that no other turn of this process has.
 pub(crate) fn unique() -> String {

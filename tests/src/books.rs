@@ -1,4 +1,5 @@
-//! A collection with as many indexes as there can be, and one tool that writes its records and lists them in one call.
+//! A collection with as many indexes as there can be, a tool that writes its records and lists them in one call, and one
+//! that writes a record by what it reads of another.
 
 use insula_mcp::{Builder, Hints, ToolSpec};
 use insula_tenancy::{Direction, Indexed, ItemId, Order, Problem, Query, Record, Stored, TenantScope};
@@ -32,7 +33,7 @@ impl Record for Book {
     }
 }
 
-/// Declares the tool.
+/// Declares the tools.
 #[must_use]
 pub fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<TenantScope, ToolError> {
     let spec = ToolSpec {
@@ -43,7 +44,23 @@ pub fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<TenantScope,
         scopes: &["notes:write"],
         ..ToolSpec::default()
     };
-    builder.tool(spec, books)
+    let append = ToolSpec {
+        name: "test_books_append",
+        title: "Append a title to another",
+        description: "Adds to a book's title what another book is called.",
+        hints: Hints { read_only: false, destructive: true, idempotent: false, open_world: false },
+        scopes: &["notes:write"],
+        ..ToolSpec::default()
+    };
+    builder.tool(spec, books).tool(append, append_title)
+}
+
+/// Two books, of which one is written and both decide what.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Append {
+    to: String,
+    from: String,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -117,4 +134,13 @@ async fn books(scope: TenantScope, Asked { writes, list }: Asked) -> Result<Told
         told.next_cursor = page.next_cursor;
     }
     Ok(told)
+}
+
+async fn append_title(scope: TenantScope, Append { to, from }: Append) -> Result<Listed, ToolError> {
+    let (to, from): (ItemId, ItemId) =
+        (to.parse().map_err(Problem::from)?, from.parse().map_err(Problem::from)?);
+    let books = scope.transact();
+    let (read, other) = (books.get::<Book>(&to).await?, books.get::<Book>(&from).await?);
+    let title = [&*read.value.title, "+", &*other.value.title].concat();
+    Ok(books.replace(&read, Book { title, ..read.value.clone() }).await?.into())
 }

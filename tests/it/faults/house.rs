@@ -9,7 +9,8 @@ use insula_gateway::{
     rest::{Endpoint, Rest},
 };
 use insula_local::{Edge, idp::Mint};
-use insula_tenancy::{Access, Clock, Config, Tier, start_entrance_at};
+use insula_tenancy::{Access, Clock, Config, Entrance, Resolver, Role, Tier, start_entrance_at};
+use insula_tests::{books, cached};
 use insula_tools::{Collections, declare, role_of};
 use mcp::Mcp;
 use serde_json::{Value, json};
@@ -120,6 +121,11 @@ pub(crate) fn access(stack: &'static Stack, role: &str) -> Access {
     }
 }
 
+/// What a function of a stack starts with.
+async fn entrance(stack: &'static Stack, clock: Clock) -> (Resolver, Entrance) {
+    start_entrance_at(settings(stack), access(stack, "McpRole"), clock).await.unwrap()
+}
+
 impl House {
     /// A stack of its own with the functions before it, which have not been called yet.
     pub(crate) async fn open() -> Self {
@@ -141,9 +147,7 @@ impl House {
 
     /// The same in a test's own time.
     pub(crate) async fn before_at(stack: &'static Stack, clock: Clock) -> Self {
-        let entrance = async || {
-            start_entrance_at(settings(stack), access(stack, "McpRole"), clock.clone()).await.unwrap()
-        };
+        let entrance = async || entrance(stack, clock.clone()).await;
         let collections = Collections::read(&settings(stack)).unwrap();
         let usage = usage::endpoints().into_iter();
         let rest = async |endpoints| Rest::new(entrance().await, endpoints, role_of).unwrap();
@@ -159,6 +163,22 @@ impl House {
             config: rest(config::endpoints(collections)).await,
             secrets: rest(secrets::endpoints()).await,
         }
+    }
+
+    /// Whose `mcp` has the tools over books.
+    pub(crate) async fn with_books(stack: &'static Stack) -> Self {
+        let role_of = |name: &str| role_of(name).or(Some(Role::Member));
+        let server =
+            mcp::server(&settings(stack), |_, builder| Ok(books::declare(builder)), role_of).unwrap();
+        let mcp = Mcp::new(entrance(stack, Clock::System).await, server, role_of);
+        Self { mcp, ..Self::before(stack).await }
+    }
+
+    /// Whose `items` has the cards that it caches, in a test's own time.
+    pub(crate) async fn with_cards(stack: &'static Stack, clock: Clock) -> Self {
+        let entrance = entrance(stack, clock.clone()).await;
+        let items = Rest::new(entrance, cached::endpoints(), cached::role_of).unwrap();
+        Self { items, ..Self::before_at(stack, clock).await }
     }
 
     async fn answer(&self, path: &str, event: &[u8]) -> Value {

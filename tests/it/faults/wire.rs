@@ -155,6 +155,23 @@ impl Session {
         (Arc::new(session), receiver)
     }
 
+    /// What an instance does comes to, when each of its transactions is met like this; they are counted from 0.
+    pub(crate) async fn met<T>(
+        work: impl Future<Output = T>,
+        mut meet: impl AsyncFnMut(usize, Arrival),
+    ) -> T {
+        let (session, mut arrivals) = Self::as_told();
+        let mut running = Box::pin(session.run(work));
+        for count in 0.. {
+            tokio::select! {
+                biased;
+                done = &mut running => return done.unwrap(),
+                arrival = arrivals.recv() => meet(count, arrival.unwrap()).await,
+            }
+        }
+        unreachable!("nothing sends so many transactions")
+    }
+
     pub(crate) fn new(plan: Plan) -> Arc<Self> {
         let seed = if let Plan::Dice { seed, .. } = plan { seed } else { 0 };
         let seen = Seen { calls: Vec::new(), hits: 0, dice: Dice(seed), held: Vec::new() };
@@ -345,7 +362,7 @@ pub(super) fn answer(status: u16, body: serde_json::Value) -> http::Response<Byt
 }
 
 /// As DynamoDB answers a transaction that meets another one.
-fn contended(body: &Bytes) -> http::Response<Bytes> {
+pub(crate) fn contended(body: &Bytes) -> http::Response<Bytes> {
     let body: serde_json::Value = serde_json::from_slice(body).unwrap();
     let Some(actions) = body["TransactItems"].as_array() else {
         return answer(400, json!({ "__type": "ThrottlingException", "message": "" }));
