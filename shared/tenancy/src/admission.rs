@@ -155,7 +155,7 @@ impl Admission {
             let item = read_item(client, &self.room.table, key, "reading an idempotency record").await?;
             let now_s = self.room.clock.now().seconds();
             if let Some(item) = item.filter(|item| !expired(item, now_s)) {
-                return self.same(&item).map(Some);
+                return self.refused(self.same(&item).map(Some)).await;
             }
         }
         Ok(None)
@@ -190,6 +190,20 @@ impl Admission {
     /// [`Problem::QuotaReached`], [`Problem::Suspended`], [`Problem::Conflict`] when a record that was read has
     /// changed, [`Problem::IdempotencyMismatch`], [`Problem::Unavailable`] when the store does not answer in time.
     pub async fn commit(self, outcome: Outcome<'_>) -> Result<Committed, Problem> {
+        let committed = self.charge(outcome).await;
+        self.refused(committed).await
+    }
+
+    /// What came of it, whose refusal is recorded if it is one that nothing else records.
+    async fn refused<T>(&self, ended: Result<T, Problem>) -> Result<T, Problem> {
+        if let Err(Problem::IdempotencyMismatch | Problem::Conflict { .. } | Problem::Moving) = &ended {
+            let code = ended.as_ref().err().map_or("", Problem::code);
+            self.record_denial(code).await?;
+        }
+        ended
+    }
+
+    async fn charge(&self, outcome: Outcome<'_>) -> Result<Committed, Problem> {
         let (writes, repeatable, empties_cache) = {
             let mut staged = self.room.staged();
             let empties_cache = staged.empties_cache();
@@ -219,7 +233,7 @@ impl Admission {
             attempt = attempt.saturating_add(1);
             let now = clock.now();
             let transaction = Transaction {
-                admission: &self,
+                admission: self,
                 plan: &plan,
                 outcome,
                 writes: &writes,

@@ -5,7 +5,7 @@ use insula_tenancy::Tier;
 use serde_json::{Value, json};
 
 use super::{Ask, Guest, House};
-use crate::config::PNG;
+use crate::{ask::operate, config::PNG};
 
 /// An operation, and how many transactions it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,12 @@ pub(crate) enum Operation {
     RotateSecret,
     DeleteSecret,
     RemoveMember,
+    /// By the tool for every collection.
+    ToolItem,
+    /// By a tool that asks its user, where nobody has to be asked.
+    ToolDelete,
+    /// Secrets under an older data key.
+    Reseal,
     /// The first call of somebody new in a tenant whose data key is not there yet.
     Newcomer,
 }
@@ -53,7 +59,7 @@ fn image(method: Method, name: &str) -> Ask {
 }
 
 impl Operation {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::ToolRead,
         Self::ToolCreate,
         Self::Create,
@@ -69,6 +75,9 @@ impl Operation {
         Self::RotateSecret,
         Self::DeleteSecret,
         Self::RemoveMember,
+        Self::ToolItem,
+        Self::ToolDelete,
+        Self::Reseal,
         Self::Newcomer,
     ];
 
@@ -86,8 +95,8 @@ impl Operation {
     /// How many items more there are when it is done, in one transaction.
     pub(crate) fn more_items(self) -> isize {
         match self {
-            Self::ToolCreate | Self::Create => 1,
-            Self::Delete => -1,
+            Self::ToolCreate | Self::ToolItem | Self::Create => 1,
+            Self::Delete | Self::ToolDelete => -1,
             _ => 0,
         }
     }
@@ -159,6 +168,24 @@ impl Operation {
                 let members = listed["members"].as_array().unwrap();
                 let id = members.iter().find(|member| member["subject"] == sub).unwrap()["id"].as_str();
                 Ask::rest(Method::DELETE, format!("/v1/config/members/{}", id.unwrap()), &Value::Null)
+            }
+            Self::ToolItem => Ask::tool("items_create", json!({ "collection": "notes", "value": value })),
+            Self::ToolDelete => {
+                let allow = json!({ "tools": { "confirm_deletes": "allow" } });
+                let allow = Ask::rest(Method::PATCH, "/v1/config", &allow)
+                    .with("content-type", "application/merge-patch+json");
+                done(house, guest, allow).await;
+                let id = note(house, guest, n).await;
+                Ask::tool("items_delete", json!({ "collection": "notes", "id": id }))
+            }
+            Self::Reseal => {
+                let fresh = fresh().await;
+                done(house, &fresh, Ask::rest(Method::PUT, secret, &secret_value)).await;
+                let id = fresh.own.id.clone();
+                operate(house.stack, |operator| async move { operator.rotate_data_key(&id).await })
+                    .await
+                    .unwrap();
+                return (Some(fresh), Ask::rest(Method::POST, "/v1/secrets/re-seal", &Value::Null));
             }
             Self::Newcomer => {
                 return (Some(fresh().await), Ask::rest(Method::PUT, secret, &secret_value));

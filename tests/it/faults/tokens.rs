@@ -53,6 +53,9 @@ async fn a_transaction_that_is_sent_again_has_its_token_and_another_attempt_anot
         for (token, derived) in &tokens {
             assert_eq!(token, derived);
         }
-        assert_eq!((guest.own.meter(house.stack).await.0, guest.own.notes(house.stack).await), (calls, notes));
+        assert_eq!(
+            (guest.own.meter(house.stack).await.0, guest.own.notes(house.stack).await),
+            (calls, notes)
+        );
     }
 }
