@@ -2,13 +2,15 @@
 
 use bytes::Bytes;
 use http::{Method, Response};
-use insula_tenancy::{Clock, Tier};
+use insula_local::Edge;
+use insula_tenancy::{AuditQuery, Clock, Tier};
 use serde_json::{Value, json};
 
-use super::note;
+use super::{chains::rows, note};
 use crate::{
-    ask::{Own, code_of},
-    harness::{Stack, json_of, stack, tool_call},
+    ask::{Own, code_of, data_table, on_stack},
+    harness::{Stack, json_of, options, stack, start, tool_call},
+    metrics::added,
 };
 
 const ADMIN: &str = "workspace:admin notes:read notes:write items:read items:write";
@@ -138,4 +140,59 @@ async fn no_tenants_trail_has_anything_of_another() {
     for foreign in [&ours, &own.id.to_string()] {
         assert!(!seen_other.contains(foreign.as_str()), "{foreign}: {seen_other}");
     }
+}
+
+/// A stack whose only tenant has a trail of more records than any page.
+async fn with_long_trail() -> (&'static Stack, Own) {
+    let stack: &'static Stack = Box::leak(Box::new(start(options(Edge::Rest))));
+    let own = Own::make(stack, "audit-long", Tier::Business).await;
+    note(stack, &own, "one").await;
+    let row = rows(stack, &own).await.remove(0);
+    let (table, key) = (data_table(stack), row["sk"].as_s().unwrap().clone());
+    let image = added(stack, &row)["dynamodb"]["NewImage"].clone();
+    let again: Vec<Value> = (0..1_050)
+        .map(|n| {
+            let mut image = image.clone();
+            image["sk"] = json!({ "S": format!("{key}{n:04}") });
+            json!({ "PutRequest": { "Item": image } })
+        })
+        .collect();
+    for some in again.chunks(25) {
+        let write = json!({ "RequestItems": { table: some } });
+        let reply = stack.local.aws.store().serve("BatchWriteItem", write).await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+    }
+    (stack, own)
+}
+
+#[tokio::test]
+async fn a_page_has_100_records_or_as_many_as_are_asked_for_up_to_1000() {
+    let (stack, own) = with_long_trail().await;
+    let by_tool = async |arguments: Value| {
+        let call = tool_call("audit_search", arguments);
+        own.ask(stack, ADMIN, (Method::POST, "/mcp"), (&[], &call)).await
+    };
+    let by_operator = async |limit: u32| {
+        let id = own.id.clone();
+        let ask = async move {
+            stack.local.auditor.audit(&id, &AuditQuery { limit, ..AuditQuery::default() }).await
+        };
+        on_stack(stack, ask).await.map(|records| records.len())
+    };
+    for limit in [1, 1_000] {
+        assert_eq!(records(stack, &own, &format!("?limit={limit}")).await.len(), limit);
+        let page = json_of(&by_tool(json!({ "limit": limit })).await);
+        let records = page["result"]["structuredContent"]["records"].as_array().unwrap().len();
+        assert_eq!(records, limit);
+        assert_eq!(by_operator(limit.try_into().unwrap()).await.unwrap(), limit);
+    }
+    for limit in [0, 1_001] {
+        let refused = by_tool(json!({ "limit": limit })).await;
+        assert_eq!(code_of(&refused), "invalid", "{limit}: {refused:?}");
+        assert_eq!(by_operator(limit).await.unwrap_err().code(), "invalid", "{limit}");
+    }
+    assert_eq!(records(stack, &own, "").await.len(), 100);
+    let page = json_of(&by_tool(json!({})).await);
+    assert_eq!(page["result"]["structuredContent"]["records"].as_array().unwrap().len(), 100);
+    assert_eq!(super::trail(stack, &own).await.len(), 100);
 }
