@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
 };
 
 use bytes::Bytes;
@@ -11,12 +14,13 @@ use insula_local::{
     Edge, Options,
     aws::{Fault, FaultKind},
 };
-use insula_tenancy::{Plan, Tier};
+use insula_tenancy::{Clock, Plan, Tier, operator::ROUTE_TTL_S};
 use serde_json::{Value, json};
 use tokio::sync::MutexGuard;
 
 use crate::{
     ask::{Own, ask, credentials, data_table, operate, store, tenant_store, text},
+    faults::{Ask, Guest, House, Said},
     harness::{Stack, bin_dir, json_of, options, start},
 };
 
@@ -220,6 +224,35 @@ async fn the_operator_empties_every_cache_by_one_row() {
         &stack.local.stack.tables.iter().find(|table| table.name.ends_with("-registry")).unwrap().name;
     let get = reader.get_item().table_name(registry).key("pk", text("cache")).projection_expression("epoch");
     assert_eq!(get.send().await.unwrap().item.unwrap()["epoch"].as_n().unwrap(), &(first + 1).to_string());
+}
+
+#[tokio::test]
+async fn an_instance_hears_of_it_when_it_reads_its_routing_rows_again() {
+    let (stack, _turn) = stack().await;
+    let micros = Arc::new(AtomicI64::new(Clock::System.now().micros()));
+    let house = House::with_cards(stack, Clock::Fixed(Arc::clone(&micros))).await;
+    let guest = Guest::make(&house, "cache-epoch", Tier::Starter).await;
+    // Its token must not be of a time to come.
+    micros.fetch_max(Clock::System.now().micros(), Relaxed);
+    let json_of = |said: &Said| serde_json::from_str::<Value>(&said.body).unwrap();
+    let made =
+        guest.ask(&house, &Ask::rest(Method::POST, "/v1/collections/cards", &json!({ "text": "one" }))).await;
+    let look = Ask::rest(
+        Method::GET,
+        format!("/v1/collections/cards/{}", json_of(&made)["id"].as_str().unwrap()),
+        &Value::Null,
+    );
+    let fetched = async || json_of(&guest.ask(&house, &look).await)["fetched"].as_bool().unwrap();
+    let route_is_over =
+        || micros.fetch_add(i64::try_from(ROUTE_TTL_S).unwrap() * 1_000_000 + 1_000_000, Relaxed);
+    assert!(fetched().await && !fetched().await);
+    route_is_over();
+    assert!(!fetched().await, "nobody has emptied it");
+    operate(stack, |operator| async move { operator.clear_caches().await }).await.unwrap();
+    assert!(!fetched().await, "the rows are those that were read before");
+    route_is_over();
+    assert!(fetched().await, "emptied");
+    assert!(!fetched().await, "and filled again");
 }
 
 /// What the data table's name says of the environment.

@@ -12,7 +12,7 @@ use std::{
 use futures_util::future::join_all;
 use http::Method;
 use insula_local::Edge;
-use insula_tenancy::{AuditQuery, AuditRecord, Clock, Limits, Plan, Tier};
+use insula_tenancy::{AuditQuery, AuditRecord, Clock, Limits, Plan, Tier, operator::ROUTE_TTL_S};
 use serde_json::{Value, json};
 
 use crate::{
@@ -25,6 +25,8 @@ use crate::{
 const LIMIT: u64 = 30;
 /// What a flood has of it.
 const TIMES: u64 = 20;
+/// Seconds after which an instance reads again what leads to a tenant.
+const ROUTE_S: i64 = ROUTE_TTL_S.cast_signed();
 /// Refusals of the store after which an instance refuses by itself.
 const SURE: u64 = 8;
 
@@ -154,6 +156,8 @@ async fn a_flood_that_goes_on_writes_one_record_a_window() {
     let (id, limits) = (guest.own.id.clone(), Limits { calls_month: 1, ..Limits::of(Tier::Business) });
     let lower = move |plan| Plan { limits, ..plan };
     operate(street.stack, |operator| async move { operator.change_plan(&id, lower).await }).await.unwrap();
+    // Who is routed by a newer plan asks the store again until it is sure.
+    street.pass_s(ROUTE_S);
     assert_eq!(street.calls(&guest, 10).await, (0, 10));
     let before = street.asked().await;
     for _ in 0..12 {
@@ -161,9 +165,10 @@ async fn a_flood_that_goes_on_writes_one_record_a_window() {
         assert_eq!(street.calls(&guest, 10).await, (0, 10));
     }
     let asked = street.asked_since(&before).await;
-    // Two windows have ended. Each ten seconds the plan is read once, and no more; each minute the seat is looked at.
+    // Two windows have ended. Each ten seconds the plan is read once, and no more; each minute the seat is looked at, and
+    // each half minute what leads here: the slug, the tenant, its issuer and its claim.
     assert_eq!(asked.get("dynamodb:TransactWriteItems"), Some(&2), "{asked:?}");
-    assert!(asked["dynamodb:GetItem"] <= 12 + 2 * 3, "{asked:?}");
+    assert!(asked["dynamodb:GetItem"] <= 12 + 2 * 3 + 4 * 4, "{asked:?}");
     let records = trail(street.stack, &guest).await;
     let counted =
         records.iter().filter_map(|record| record.counted.clone()).map(|c| c.reasons["quota_reached"]);

@@ -186,7 +186,7 @@ pub async fn start_vend(config: Config) -> Result<Vend, Problem> {
 fn resolver(config: Config, aws: &Aws, (freshness, clock): (Freshness, Clock)) -> Result<Resolver, Problem> {
     let table = setting(&config, "REGISTRY_TABLE")?.to_owned();
     let client = aws_sdk_dynamodb::Client::new(&aws.sdk);
-    let registry = Registry::new(client.clone(), table, freshness);
+    let registry = Registry::new(client.clone(), table, (freshness, clock.clone()));
     let fetch = Fetch::new(&config);
     let events = Events::new(fetch.clone(), &aws.sdk, &config.region)?;
     let namespace = config.metrics_namespace().map(str::to_owned);

@@ -9,6 +9,7 @@ use url::Url;
 use crate::{
     Problem,
     aws::store_problem,
+    clock::{Clock, Moment},
     domain::Domain,
     profile::Profile,
     slug::Slug,
@@ -127,18 +128,21 @@ pub(crate) enum Freshness {
 pub(crate) struct Registry {
     client: Client,
     table: String,
-    rows: Option<Cache<Row, Arc<Item>>>,
+    clock: Clock,
+    /// What is remembered, and when it was asked for.
+    rows: Option<Cache<Row, (Moment, Arc<Item>)>>,
 }
 
 type Item = HashMap<String, AttributeValue>;
 
 impl Registry {
-    pub(crate) fn new(client: Client, table: String, freshness: Freshness) -> Self {
+    pub(crate) fn new(client: Client, table: String, (freshness, clock): (Freshness, Clock)) -> Self {
+        // By its own clock as well, which nobody sets back.
         let cache = || {
             Cache::builder().max_capacity(ROUTES_MAX).time_to_live(Duration::from_secs(ROUTE_TTL_S)).build()
         };
         let rows = (freshness == Freshness::Remembered).then(cache);
-        Self { client, table, rows }
+        Self { client, table, clock, rows }
     }
 
     /// The tenant that an address leads to.
@@ -176,7 +180,7 @@ impl Registry {
         let Some(item) = self.row(&Row::Cache).await? else {
             // Most deployments have none, and their calls should not ask for it each time.
             if let Some(rows) = &self.rows {
-                rows.insert(Row::Cache, Arc::default()).await;
+                rows.insert(Row::Cache, (self.clock.now(), Arc::default())).await;
             }
             return Ok(0);
         };
@@ -198,12 +202,15 @@ impl Registry {
 
     async fn row(&self, row: &Row) -> Result<Option<Arc<Item>>, Problem> {
         let Some(rows) = &self.rows else { return Ok(self.read(row).await?.map(Arc::new)) };
-        if let Some(item) = rows.get(row).await {
+        let now = self.clock.now();
+        if let Some((asked, item)) = rows.get(row).await
+            && now < asked.plus_s(ROUTE_TTL_S.cast_signed())
+        {
             return Ok(Some(item));
         }
         // A missing row is not remembered: a tenant is there for every instance as soon as it is made.
         let Some(item) = self.read(row).await?.map(Arc::new) else { return Ok(None) };
-        rows.insert(row.clone(), Arc::clone(&item)).await;
+        rows.insert(row.clone(), (now, Arc::clone(&item))).await;
         Ok(Some(item))
     }
 

@@ -28,7 +28,7 @@ fn resolver(edge: &str, base: &str, isolation: &str) -> Resolver {
     let events = Events::new(fetch.clone(), &sdk, "eu-central-1").unwrap();
     let clock = Clock::fixed_at_s(0);
     let alarms = Arc::new(Alarms::new(events, clock.clone(), None));
-    let registry = Registry::new(client, "registry".to_owned(), Freshness::Read);
+    let registry = Registry::new(client, "registry".to_owned(), (Freshness::Read, clock.clone()));
     let denials = Arc::new(Denials::new(clock, None, None));
     Resolver::new(config, registry, fetch, (alarms, denials))
 }
