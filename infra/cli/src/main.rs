@@ -45,6 +45,9 @@ enum Command {
     /// Rotates and wraps data keys.
     #[command(subcommand)]
     Key(operator::Key),
+    /// Empties what instances remember.
+    #[command(subcommand)]
+    Cache(operator::Cache),
     /// Frees a domain that has changed hands.
     #[command(subcommand)]
     Domain(operator::Domains),
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
             Command::Audit(audit) => audit.run().await,
             Command::Usage(usage) => usage.run().await,
             Command::Key(key) => key.run().await,
+            Command::Cache(cache) => cache.run().await,
             Command::Domain(domains) => domains.run().await,
         }
     });

@@ -1,4 +1,4 @@
-//! `insula tenant`, `quota`, `flag`, `key` and `domain`: what the operator does to tenants, on the laptop or in a deployment.
+//! `insula tenant`, `quota`, `flag`, `key`, `cache` and `domain`: what the operator does to tenants, on the laptop or in a deployment.
 
 use std::{env, time::Duration};
 
@@ -131,6 +131,24 @@ pub(crate) enum Key {
         #[command(flatten)]
         at: At,
     },
+}
+
+/// What instances remember for tools.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Cache {
+    /// Empties it for every tenant, as after a table was restored to an earlier time.
+    Clear {
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+impl Cache {
+    pub(crate) async fn run(self) -> Result<(), String> {
+        let Self::Clear { at } = self;
+        let times = at.operator("OperatorRole").await?.clear_caches().await.map_err(said)?;
+        say(&format!("every cache is emptied within {ROUTE_TTL_S} s; done {times} times so far\n"))
+    }
 }
 
 /// Domains of tenants.
