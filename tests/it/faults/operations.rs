@@ -58,6 +58,33 @@ fn image(method: Method, name: &str) -> Ask {
     Ask::rest(method, format!("/v1/config/assets/{name}"), &Value::Null).with("content-type", "image/png")
 }
 
+/// Three notes, of which one is replaced, one deleted and one looked at while another is made.
+async fn transaction(house: &House, guest: &Guest, value: &Value) -> Ask {
+    let path = "/v1/collections/notes/transaction";
+    let three = json!({ "operations": vec![json!({ "op": "create", "value": value }); 3] });
+    let made = done(house, guest, Ask::rest(Method::POST, path, &three)).await;
+    let id = |at: usize| made["done"][at]["id"].clone();
+    let (replaced, deleted, checked) = (id(0), id(1), id(2));
+    let operations = json!([
+        { "op": "create", "value": value },
+        { "op": "replace", "id": replaced, "version": 1, "value": value },
+        { "op": "delete", "id": deleted },
+        { "op": "check", "id": checked, "version": 1 },
+    ]);
+    Ask::rest(Method::POST, path, &json!({ "operations": operations }))
+}
+
+/// Somebody who has a seat, and loses it.
+async fn removal(house: &House, guest: &Guest, n: usize) -> Ask {
+    let sub = format!("person {n} {}", super::unique());
+    done(house, &guest.beside(house, &sub), Ask::tool("notes_list", json!({}))).await;
+    let list = Ask::rest(Method::GET, "/v1/config/members", &Value::Null);
+    let listed = done(house, guest, list).await;
+    let members = listed["members"].as_array().unwrap();
+    let id = members.iter().find(|member| member["subject"] == sub).unwrap()["id"].as_str();
+    Ask::rest(Method::DELETE, format!("/v1/config/members/{}", id.unwrap()), &Value::Null)
+}
+
 impl Operation {
     pub(crate) const ALL: [Self; 19] = [
         Self::ToolRead,
@@ -122,20 +149,7 @@ impl Operation {
             Self::Patch => Ask::rest(Method::PATCH, item().await, &json!({ "text": "after" }))
                 .with("content-type", "application/merge-patch+json"),
             Self::Delete => Ask::rest(Method::DELETE, item().await, &Value::Null),
-            Self::Transaction => {
-                let path = "/v1/collections/notes/transaction";
-                let three = json!({ "operations": vec![json!({ "op": "create", "value": value }); 3] });
-                let made = done(house, guest, Ask::rest(Method::POST, path, &three)).await;
-                let id = |at: usize| made["done"][at]["id"].clone();
-                let (replaced, deleted, checked) = (id(0), id(1), id(2));
-                let operations = json!([
-                    { "op": "create", "value": value },
-                    { "op": "replace", "id": replaced, "version": 1, "value": value },
-                    { "op": "delete", "id": deleted },
-                    { "op": "check", "id": checked, "version": 1 },
-                ]);
-                Ask::rest(Method::POST, path, &json!({ "operations": operations }))
-            }
+            Self::Transaction => transaction(house, guest, &value).await,
             Self::Batch => {
                 let operations = vec![json!({ "op": "create", "value": value }); 91];
                 let path = "/v1/collections/notes/batch-write";
@@ -160,15 +174,7 @@ impl Operation {
                     _ => Ask::rest(Method::DELETE, secret, &Value::Null),
                 }
             }
-            Self::RemoveMember => {
-                let sub = format!("person {n} {}", super::unique());
-                done(house, &guest.beside(house, &sub), Ask::tool("notes_list", json!({}))).await;
-                let list = Ask::rest(Method::GET, "/v1/config/members", &Value::Null);
-                let listed = done(house, guest, list).await;
-                let members = listed["members"].as_array().unwrap();
-                let id = members.iter().find(|member| member["subject"] == sub).unwrap()["id"].as_str();
-                Ask::rest(Method::DELETE, format!("/v1/config/members/{}", id.unwrap()), &Value::Null)
-            }
+            Self::RemoveMember => removal(house, guest, n).await,
             Self::ToolItem => Ask::tool("items_create", json!({ "collection": "notes", "value": value })),
             Self::ToolDelete => {
                 let allow = json!({ "tools": { "confirm_deletes": "allow" } });
