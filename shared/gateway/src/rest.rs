@@ -143,7 +143,7 @@ async fn admitted(
         Kept::make(endpoint.effect, whole(scope, ask.clone()).await?)
     };
     let keep = Keep { outcome: Kept::outcome, restore: Kept::from_stored };
-    let kept = admission.settle(scope, endpoint.effect, work, keep).await?;
+    let kept = Box::pin(admission.settle(scope, endpoint.effect, work, keep)).await?;
     Ok(kept.answer)
 }
 

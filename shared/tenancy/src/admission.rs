@@ -190,8 +190,9 @@ impl Admission {
     /// [`Problem::QuotaReached`], [`Problem::Suspended`], [`Problem::Conflict`] when a record that was read has
     /// changed, [`Problem::IdempotencyMismatch`], [`Problem::Unavailable`] when the store does not answer in time.
     pub async fn commit(self, outcome: Outcome<'_>) -> Result<Committed, Problem> {
-        let committed = self.charge(outcome).await;
-        self.refused(committed).await
+        // Boxed, since a future has the layout of all that it waits for, and the compiler follows it so deep and no deeper.
+        let committed = Box::pin(self.charge(outcome)).await;
+        Box::pin(self.refused(committed)).await
     }
 
     /// What came of it, whose refusal is recorded if it is one that nothing else records.

@@ -9,7 +9,7 @@ use super::house::House;
 use crate::ask::{Own, data_table};
 
 /// Families whose rows are documents.
-const SHELVES: [&str; 5] = ["ITEM#notes", "SETTINGS", "SECRET", "ASSET", "MEMBER"];
+const SHELVES: [&str; 6] = ["ITEM#notes", "SETTINGS", "SECRET", "ASSET", "DOMAIN", "MEMBER"];
 
 /// What is asked here and only reads.
 const READS: [&str; 2] = ["members_list", "notes_list"];

@@ -106,6 +106,11 @@ pub(crate) fn settings(stack: &Stack) -> Config {
     let mut settings = stack.local.hands().unwrap().settings;
     // Lines of metrics would be written to this process's own output.
     settings.remove("METRICS_NAMESPACE");
+    // As the function `config` has it.
+    const DOMAINS: &str = "DOMAINS_FUNCTION";
+    let functions = &stack.local.stack.functions;
+    let domains = functions.iter().find_map(|function| function.environment.get(DOMAINS));
+    settings.insert(DOMAINS.to_owned(), domains.unwrap().clone());
     Config::read(settings).unwrap()
 }
 

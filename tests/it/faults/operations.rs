@@ -5,7 +5,7 @@ use insula_tenancy::Tier;
 use serde_json::{Value, json};
 
 use super::{Ask, Guest, House};
-use crate::{ask::operate, config::PNG};
+use crate::{ask::operate, config::PNG, harness::CUSTOMERS};
 
 /// An operation, and how many transactions it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,7 @@ pub(crate) enum Operation {
     ToolDelete,
     /// Secrets under an older data key.
     Reseal,
+    ClaimDomain,
     /// The first call of somebody new in a tenant whose data key is not there yet.
     Newcomer,
 }
@@ -86,7 +87,7 @@ async fn removal(house: &House, guest: &Guest, n: usize) -> Ask {
 }
 
 impl Operation {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::ToolRead,
         Self::ToolCreate,
         Self::Create,
@@ -105,6 +106,7 @@ impl Operation {
         Self::ToolItem,
         Self::ToolDelete,
         Self::Reseal,
+        Self::ClaimDomain,
         Self::Newcomer,
     ];
 
@@ -192,6 +194,10 @@ impl Operation {
                     .await
                     .unwrap();
                 return (Some(fresh), Ask::rest(Method::POST, "/v1/secrets/re-seal", &Value::Null));
+            }
+            Self::ClaimDomain => {
+                let claim = format!("/v1/config/domains/claim-{n}.{CUSTOMERS}");
+                return (Some(fresh().await), Ask::rest(Method::PUT, claim, &Value::Null));
             }
             Self::Newcomer => {
                 return (Some(fresh().await), Ask::rest(Method::PUT, secret, &secret_value));
