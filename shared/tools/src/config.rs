@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use insula_mcp::{Builder, Hints, ToolSpec};
+use insula_mcp::{Builder, Hints, NoArguments, ToolSpec};
 use insula_tenancy::{Branding, Feature, Limits, Problem, StoredSettings, TenantScope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ pub(crate) fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<Tenan
         ..ToolSpec::default()
     };
     builder
-        .tool(read, async |scope, Nothing {}| ConfigView::read(&scope).await.map_err(ToolError::from))
+        .tool(read, async |scope, _: NoArguments| ConfigView::read(&scope).await.map_err(ToolError::from))
         .tool(patch, async |scope: TenantScope, Change { settings, version }| {
             // Or a text that the model reads could switch off the question before its next deed.
             if settings.contains_key("tools") {
@@ -45,10 +45,6 @@ pub(crate) fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<Tenan
             Ok(ConfigView::of(&scope, stored)?)
         })
 }
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
 
 /// A change of the settings.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -1,9 +1,9 @@
 //! Who is asking: ChatGPT shows it to the user and tells the connections of several accounts apart by it.
 
-use insula_mcp::{Builder, Hints, ToolSpec};
+use insula_mcp::{Builder, Hints, NoArguments, ToolSpec};
 use insula_tenancy::TenantScope;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::ToolError;
 
@@ -21,11 +21,6 @@ pub(crate) fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<Tenan
     builder.tool(spec, get)
 }
 
-/// Nothing is asked for.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
-
 /// A user in a workspace.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Profile {
@@ -35,6 +30,6 @@ struct Profile {
     tier: String,
 }
 
-async fn get(scope: TenantScope, Nothing {}: Nothing) -> Result<Profile, ToolError> {
+async fn get(scope: TenantScope, _: NoArguments) -> Result<Profile, ToolError> {
     Ok(Profile { id: scope.profile_id(), tier: scope.tier().word().to_owned() })
 }

@@ -1,10 +1,10 @@
 //! The names of the workspace's secrets, for its admins. No tool takes or gives a value: it would go through the model and the
 //! conversation, so values are put over the REST API alone.
 
-use insula_mcp::{Builder, Hints, ToolSpec};
+use insula_mcp::{Builder, Hints, NoArguments, ToolSpec};
 use insula_tenancy::{Problem, SECRETS_MAX, SecretEntry, TenantScope};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::ToolError;
 
@@ -20,14 +20,10 @@ pub(crate) fn declare(builder: Builder<TenantScope, ToolError>) -> Builder<Tenan
         scopes: &["workspace:admin"],
         ..ToolSpec::default()
     };
-    builder.tool(list, async |scope: TenantScope, Nothing {}| {
+    builder.tool(list, async |scope: TenantScope, _: NoArguments| {
         SecretsView::list(&scope).await.map_err(ToolError::from)
     })
 }
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
 
 /// The secrets in the order of their names.
 #[derive(Debug, Serialize, JsonSchema)]
