@@ -26,7 +26,6 @@ mod resource;
 mod verify;
 
 pub(crate) use chain::{Chain, Chains, Link};
-pub(crate) use counted::add_record;
 pub use read::{AUDIT_PAGE_MAX, AuditPage, AuditQuery};
 pub(crate) use read::{Spot, Trail};
 pub use record::{AuditRecord, CountedDenials, Decision, Who};

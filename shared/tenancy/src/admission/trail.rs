@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Problem,
-    audit::{Chain, Decision, Entry, Link, Resource, add_record},
+    audit::{Chain, Decision, Entry, Link, Resource},
     aws::pause,
     clock::Moment,
     key::Shelf,
@@ -93,16 +93,7 @@ impl Admission {
     async fn put_denial(&self, plan: &Plan, code: &'static str) -> Result<bool, Problem> {
         let (room, now) = (&self.room, self.room.clock.now());
         let asked: Vec<Resource> = self.operation.resource.iter().cloned().collect();
-        let (chain, link) = self.link(plan, now, (Decision::Denied, code), &asked)?;
-        let table = plan.placement.table(room.plans.table(), &room.tenant);
-        let written = add_record((room, plan), &table, link.item.clone()).await;
-        match written {
-            Ok(true) => room.chains.keep(&room.tenant, chain.after(link)),
-            Ok(false) => room.chains.keep(&room.tenant, chain),
-            // Where no reply came, nobody knows whether the record is there: then the chain ends.
-            Err(_) => {}
-        }
-        written
+        room.add_record(plan, self.link(plan, now, (Decision::Denied, code), &asked)?).await
     }
 
     fn link(

@@ -5,8 +5,8 @@ use aws_sdk_dynamodb::{
     types::{Put, TransactWriteItem},
 };
 
-use super::{Decision, Entry};
-use crate::{Plan, Problem, aws::store_problem, canonical::Item, denials::Counted, scope::Room};
+use super::{Chain, Decision, Entry, Link};
+use crate::{Plan, Problem, aws::store_problem, denials::Counted, scope::Room};
 
 const DOING: &str = "recording denials";
 
@@ -46,40 +46,37 @@ impl Room {
         };
         let chain = self.chains.take(&self.tenant, now)?;
         let link = chain.link(&self.tenant, now, &entry)?;
-        // Under another plan the trail may be in another table.
-        match add_record((self, &self.plan), &self.table, link.item.clone()).await {
-            Ok(true) => {
+        if self.add_record(&self.plan, (chain, link)).await? {
+            return Ok(());
+        }
+        Err(Problem::Unavailable { doing: DOING, source: None })
+    }
+
+    /// Adds a record where the trail is under this plan, which holds only if it still is the plan; `false` where it is not, or
+    /// where somebody else was at it. The chain goes on as far as is known.
+    pub(crate) async fn add_record(
+        &self,
+        plan: &Plan,
+        (chain, link): (Chain, Link),
+    ) -> Result<bool, Problem> {
+        let table = plan.placement.table(self.plans.table(), &self.tenant);
+        let put = Put::builder().table_name(&*table).set_item(Some(link.item.clone()));
+        let put = put.condition_expression("attribute_not_exists(pk)").build().map_err(fault)?;
+        let still = plan.still(self.plans.table(), &self.tenant, 0).map_err(fault)?;
+        let items = vec![still, TransactWriteItem::builder().put(put).build()];
+        let sent = self.store.client.transact_write_items().set_transact_items(Some(items)).send().await;
+        match sent {
+            Ok(_) => {
                 self.chains.keep(&self.tenant, chain.after(link));
-                Ok(())
+                Ok(true)
             }
-            Ok(false) => {
+            Err(err) if err.as_service_error().is_some_and(|err| err.is_transaction_canceled_exception()) => {
                 self.chains.keep(&self.tenant, chain);
-                Err(Problem::Unavailable { doing: DOING, source: None })
+                Ok(false)
             }
             // Where no reply came, nobody knows whether the record is there: then the chain ends.
-            Err(err) => Err(err),
+            Err(err) => Err(store_problem(DOING, err)),
         }
-    }
-}
-
-/// Adds a record to the trail in this table, which holds only if this is the plan; `false` where it is not, or where somebody
-/// else was at it.
-pub(crate) async fn add_record(
-    (room, plan): (&Room, &Plan),
-    table: &str,
-    item: Item,
-) -> Result<bool, Problem> {
-    let put = Put::builder().table_name(table).set_item(Some(item));
-    let put = put.condition_expression("attribute_not_exists(pk)").build().map_err(fault)?;
-    let still = plan.still(room.plans.table(), &room.tenant, 0).map_err(fault)?;
-    let items = vec![still, TransactWriteItem::builder().put(put).build()];
-    let sent = room.store.client.transact_write_items().set_transact_items(Some(items)).send().await;
-    match sent {
-        Ok(_) => Ok(true),
-        Err(err) if err.as_service_error().is_some_and(|err| err.is_transaction_canceled_exception()) => {
-            Ok(false)
-        }
-        Err(err) => Err(store_problem(DOING, err)),
     }
 }
 
