@@ -197,9 +197,10 @@ impl Admission {
 
     /// What came of it, whose refusal is recorded if it is one that nothing else records.
     async fn refused<T>(&self, ended: Result<T, Problem>) -> Result<T, Problem> {
-        if let Err(Problem::IdempotencyMismatch | Problem::Conflict { .. } | Problem::Moving) = &ended {
-            let code = ended.as_ref().err().map_or("", Problem::code);
-            self.record_denial(code).await?;
+        if let Err(problem) = &ended
+            && matches!(problem, Problem::IdempotencyMismatch | Problem::Conflict { .. } | Problem::Moving)
+        {
+            self.record_denial(problem.code()).await?;
         }
         ended
     }

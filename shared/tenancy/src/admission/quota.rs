@@ -44,14 +44,13 @@ impl Growth {
         };
         let more = i64::from(is_after).saturating_sub(write.version_before.is_some().into());
         let bytes = bytes_after.saturating_sub(write.bytes_before);
-        self.is_felt |= match shelf {
-            Shelf::Members => more != 0,
-            Shelf::Items(_) => more != 0 || bytes != 0,
-            Shelf::Settings | Shelf::Secrets | Shelf::Assets | Shelf::Domains => bytes != 0,
-        };
         match shelf {
-            Shelf::Members => self.members = self.members.saturating_add(more),
+            Shelf::Members => {
+                self.is_felt |= more != 0;
+                self.members = self.members.saturating_add(more);
+            }
             Shelf::Items(collection) => {
+                self.is_felt |= more != 0 || bytes != 0;
                 self.items = self.items.saturating_add(more);
                 self.bytes = self.bytes.saturating_add(bytes);
                 if more != 0 {
@@ -60,6 +59,7 @@ impl Growth {
                 }
             }
             Shelf::Settings | Shelf::Secrets | Shelf::Assets | Shelf::Domains => {
+                self.is_felt |= bytes != 0;
                 self.bytes = self.bytes.saturating_add(bytes);
             }
         }
