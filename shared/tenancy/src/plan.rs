@@ -264,6 +264,21 @@ impl Plan {
         Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
+    /// The condition of a transaction that the plan has this epoch, whether the tenant is served or not: for who stands above it.
+    pub(crate) fn of_epoch(
+        table: &str,
+        tenant: &TenantId,
+        epoch: u64,
+    ) -> Result<TransactWriteItem, BuildError> {
+        let check = ConditionCheck::builder()
+            .table_name(table)
+            .set_key(Some(Self::key(tenant, 0)))
+            .condition_expression("epoch = :epoch")
+            .expression_attribute_values(":epoch", AttributeValue::N(epoch.to_string()))
+            .build()?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
+    }
+
     /// The key of the row, or of a counter's copy of it.
     pub(crate) fn key(tenant: &TenantId, counter: u8) -> HashMap<String, AttributeValue> {
         let sort_key = if counter == 0 { "PLAN".to_owned() } else { format!("PLAN#{counter}") };

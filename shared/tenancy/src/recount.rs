@@ -125,7 +125,9 @@ impl Recount<'_> {
             let row = read_item(self.client, &table, stock_key(tenant), DOING).await?;
             let changes = row.as_ref().and_then(|row| row.get(CHANGES)).cloned();
             let after = self.count(&table, tenant).await?;
-            let actions = vec![self.still(tenant, plan.epoch)?, self.set(&table, tenant, (changes, &after))?];
+            // Nothing is corrected where a move is copying from.
+            let still = Plan::of_epoch(self.data, tenant, plan.epoch).map_err(fault)?;
+            let actions = vec![still, self.set(&table, tenant, (changes, &after))?];
             if self.write(actions).await? {
                 return Ok(Recounted { before: Stock::of_row(row.as_ref()), after });
             }
@@ -165,17 +167,6 @@ impl Recount<'_> {
             }
         }
         Ok(stock)
-    }
-
-    /// The condition that the plan still has this epoch: nothing is corrected where a move is copying from.
-    fn still(&self, tenant: &TenantId, epoch: u64) -> Result<TransactWriteItem, Problem> {
-        let check = aws_sdk_dynamodb::types::ConditionCheck::builder()
-            .table_name(self.data)
-            .set_key(Some(Plan::key(tenant, 0)))
-            .condition_expression("epoch = :epoch")
-            .expression_attribute_values(":epoch", AttributeValue::N(epoch.to_string()));
-        let check = check.build().map_err(fault)?;
-        Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
     fn set(

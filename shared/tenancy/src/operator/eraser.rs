@@ -123,11 +123,6 @@ impl Operator {
         Ok(erased)
     }
 
-    /// The first and last day of which there can be records: one of the last minute of today may be written tomorrow.
-    async fn days(&self, id: &TenantId) -> Result<(Moment, Moment), Problem> {
-        Ok((self.made(id).await?, Clock::System.now().plus_s(24 * 3600)))
-    }
-
     /// Leaves every record of the trail without its caller in the table of all, wherever it was, and says how many there are.
     async fn forget_callers(&self, step: &Step<'_>, plan: &Plan, trail: &[String]) -> Result<u64, Problem> {
         let table = plan.placement.table(&self.data.as_str().into(), step.id);

@@ -8,7 +8,7 @@ use std::{
 
 use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
-    types::{AttributeValue, CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem},
+    types::{AttributeValue, CancellationReason, Delete, Put, TransactWriteItem},
 };
 
 use super::{
@@ -137,10 +137,8 @@ impl Operator {
             Placement::Pooled => (own, self.data.clone()),
             Placement::Dedicated => (self.data.clone(), own),
         };
-        let (made, now) = (self.made(id).await?, Clock::System.now());
         let changing = ["METER", "IDEM", "AUDIT", "SEARCH"].map(|family| format!("TENANT#{id}#{family}"));
-        // A record of the last minute of today may be written tomorrow.
-        let partitions = partitions(id, collections, (made, now.plus_s(24 * 3600)));
+        let partitions = partitions(id, collections, self.days(id).await?);
         Ok(Way { id, from, to, partitions, changing: changing.into() })
     }
 
@@ -150,6 +148,11 @@ impl Operator {
         let made = row.as_ref().and_then(|item| item.get("made_s")?.as_n().ok()?.parse().ok());
         let made_s = made.ok_or(Problem::NotFound { kind: "tenant" })?;
         Ok(Clock::fixed_at_s(made_s).now())
+    }
+
+    /// The first and last day of which there can be records: one of the last minute of today may be written tomorrow.
+    pub(super) async fn days(&self, id: &TenantId) -> Result<(Moment, Moment), Problem> {
+        Ok((self.made(id).await?, Clock::System.now().plus_s(24 * 3600)))
     }
 
     /// Makes a partition of the other side what it is on this side: what is there and not here is removed.
@@ -251,7 +254,7 @@ impl Operator {
             };
             let count = rest.iter().take(ITEMS_MAX).take_while(fits).count().max(1);
             let (chunk, later) = rest.split_at(count);
-            let mut actions = vec![self.still(step)?];
+            let mut actions = vec![Plan::of_epoch(&self.data, step.id, step.epoch).map_err(fault)?];
             for item in chunk {
                 actions.push(action(item)?);
             }
@@ -259,19 +262,6 @@ impl Operator {
             rest = later;
         }
         Ok(())
-    }
-
-    /// The condition that the plan still has this epoch.
-    fn still(&self, step: &Step<'_>) -> Result<TransactWriteItem, Problem> {
-        let check = ConditionCheck::builder()
-            .table_name(&self.data)
-            .key("pk", text(&Family::Plan.of(step.id)))
-            .key("sk", text("PLAN"))
-            .condition_expression("epoch = :epoch")
-            .expression_attribute_values(":epoch", AttributeValue::N(step.epoch.to_string()))
-            .build()
-            .map_err(fault)?;
-        Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
     async fn transact(&self, actions: Vec<TransactWriteItem>, doing: &'static str) -> Result<(), Problem> {
