@@ -11,7 +11,7 @@ mod resources;
 mod rest_api;
 mod scope;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -67,7 +67,6 @@ struct Door {
     kms: Kms,
     secrets: Secrets,
     events: Events,
-    functions: BTreeMap<String, String>,
     mappings: Arc<Mappings>,
     /// ARNs of the roles of functions that follow a stream.
     followers: BTreeSet<String>,
@@ -113,11 +112,6 @@ impl Aws {
             kms: Kms::open(&stack.keys, account, region, data).await?,
             secrets: Secrets::open(&stack.secrets, account, region, data).await?,
             events: Events::new(account, region),
-            functions: stack
-                .functions
-                .iter()
-                .map(|function| (function.name.clone(), function.arn.clone()))
-                .collect(),
             mappings: Arc::new(mappings),
             followers: stack.followers(),
             invoke,

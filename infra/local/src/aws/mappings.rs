@@ -213,7 +213,7 @@ impl Mappings {
     }
 
     /// The function of this name or ARN.
-    fn function(&self, named: &str) -> Option<&Function> {
+    pub(super) fn function(&self, named: &str) -> Option<&Function> {
         self.functions.iter().find(|function| function.name == named || function.arn == named)
     }
 
@@ -289,26 +289,18 @@ fn asked(mapping: &Mapping) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use http::Request;
 
     use super::*;
-    use crate::aws::iam::{Decision, Policies, Query};
+    use crate::{
+        aws::iam::{Decision, Policies, Query},
+        template::tests::load,
+    };
 
     const STREAM: &str = "arn:aws:dynamodb:eu-central-1:000000000000:table/own/stream/local";
 
     fn stack() -> Stack {
-        let parameters = [
-            ("BaseDomain", "localhost"),
-            ("PublicPort", "9000"),
-            ("Issuer", "http://127.0.0.1:9001"),
-            ("CertificateArn", "arn:aws:acm:eu-central-1:000000000000:certificate/laptop"),
-            ("OperatorPrincipal", "arn:aws:iam::000000000000:user/operator"),
-        ];
-        let parameters: BTreeMap<_, _> =
-            parameters.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        Stack::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."), &parameters).unwrap()
+        load(&[]).unwrap()
     }
 
     fn create(function: &str) -> Value {

@@ -19,7 +19,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn load(changes: &[(&str, &str)]) -> Result<Stack, TemplateError> {
+pub(crate) fn load(changes: &[(&str, &str)]) -> Result<Stack, TemplateError> {
     let laptop = [
         ("BaseDomain", "localhost"),
         ("PublicPort", "9000"),

@@ -38,10 +38,8 @@ impl Door {
             .strip_prefix("/2015-03-31/functions/")
             .and_then(|rest| rest.strip_suffix("/invocations"))
             .and_then(|name| percent_encoding::percent_decode_str(name).decode_utf8().ok());
-        let arn = named.and_then(|name| {
-            let same = |(short, arn): &(&String, &String)| **short == *name || **arn == *name;
-            self.functions.iter().find(same).map(|(_, arn)| arn.clone())
-        });
+        let function = named.and_then(|name| self.mappings.function(&name));
+        let arn = function.map(|function| function.arn.clone());
         let Some(arn) = arn.filter(|_| head.method == http::Method::POST) else {
             return Outcome::Json(Reply::refused("ResourceNotFoundException", "there is no such function"));
         };
