@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use http::Method;
 use insula_local::idp::Alg;
 use insula_tenancy::{
-    Clock, Profile, Tier,
+    Clock, Limits, Plan, Profile, Tier,
     operator::{NewIssuer, NewTenant},
 };
 use serde_json::json;
@@ -145,4 +145,68 @@ async fn who_may_no_more_gets_no_kept_result() {
         assert_eq!(own.meter(stack).await.0, before, "{path}: nothing is charged twice");
     }
     assert_eq!((own.notes(stack).await, own.denials(stack, "insufficient_scope").await), (2, 2));
+}
+
+#[tokio::test]
+async fn what_can_be_done_only_once_is_answered_as_before() {
+    let stack = stack();
+    let own = Own::make(stack, "repeats-once", Tier::Starter).await;
+    let scope = "items:read items:write";
+    let items = "/v1/collections/notes/items";
+    let (value, empty) = (json!({ "title": "t", "text": "t" }), json!(null));
+    let made = own.ask(stack, scope, (Method::POST, items), (&[], &value)).await;
+    let item = format!("{items}/{}", json_of(&made)["id"].as_str().unwrap_or_else(|| panic!("{made:?}")));
+    for (method, body, status, later) in
+        [(Method::PUT, &value, 200, (409, "conflict")), (Method::DELETE, &empty, 204, (404, "not_found"))]
+    {
+        let version = if method == Method::PUT { "\"1\"" } else { "\"2\"" };
+        let ask = async |key: &str| {
+            let headers = [("idempotency-key", key), ("if-match", version)];
+            own.ask(stack, scope, (method.clone(), &item), (&headers, body)).await
+        };
+        let first = ask("same").await;
+        assert_eq!(first.status(), status, "{method}: {first:?}");
+        let (before, records) = (own.meter(stack).await.0, own.denials(stack, later.1).await);
+        // The second time its record is found by its failure, and by then it is known to be repeated.
+        for _ in 0..3 {
+            let again = ask("same").await;
+            assert_eq!((again.status(), again.body()), (first.status(), first.body()), "{method}");
+        }
+        assert_eq!(own.meter(stack).await.0, before, "{method}: nothing is charged twice");
+        assert_eq!(own.denials(stack, later.1).await, records, "{method}: a repetition is no refusal");
+        let other = ask("other").await;
+        assert_eq!(
+            (other.status().as_u16(), &*code_of(&other)),
+            later,
+            "{method}: another call is another one"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_repetition_is_answered_where_nothing_is_left_for_another_call() {
+    let stack = stack();
+    let own = Own::make(stack, "repeats-full", Tier::Starter).await;
+    let first = own.post(stack, &[("idempotency-key", "same")], &create("t")).await;
+    assert_eq!(json_of(&first)["result"]["isError"], false, "{first:?}");
+    let full: [fn(Limits) -> Limits; 5] = [
+        |limits| Limits { items: 1, ..limits },
+        |limits| Limits { items: 0, ..limits },
+        |limits| Limits { storage_bytes: 1, ..limits },
+        |limits| Limits { calls_month: 1, ..limits },
+        |limits| Limits { calls_minute: 0, ..limits },
+    ];
+    for (at, full) in full.into_iter().enumerate() {
+        let id = own.id.clone();
+        let lower = move |plan: Plan| Plan { limits: full(Limits::of(Tier::Starter)), ..plan };
+        operate(stack, |operator| async move { operator.change_plan(&id, lower).await }).await.unwrap();
+        let before = own.denials(stack, "quota_reached").await;
+        let again = own.post(stack, &[("idempotency-key", "same")], &create("t")).await;
+        assert_eq!(again.body(), first.body(), "{at}");
+        assert_eq!(own.denials(stack, "quota_reached").await, before, "{at}: it is no refusal");
+        let other = own.post(stack, &[("idempotency-key", "other")], &create("t")).await;
+        assert_eq!(code_of(&other), "quota_reached", "{at}: {other:?}");
+        assert_eq!(own.denials(stack, "quota_reached").await, before + 1, "{at}: and this is one");
+    }
+    assert_eq!((own.notes(stack).await, own.meter(stack).await.0), (1, 1));
 }

@@ -148,14 +148,19 @@ impl Admission {
     ///
     /// # Errors
     /// [`Problem::IdempotencyMismatch`] when the key was used with other arguments.
-    pub async fn replay(&self) -> Result<Option<Committed>, Problem> {
+    pub(crate) async fn replay(&self) -> Result<Option<Committed>, Problem> {
+        let before = self.before().await;
+        Box::pin(self.refused(before)).await
+    }
+
+    async fn before(&self) -> Result<Option<Committed>, Problem> {
         for named in &self.names {
             let key = idempotency_key(&self.room.tenant, &named.name);
             let client = &self.room.store.client;
             let item = read_item(client, &self.room.table, key, "reading an idempotency record").await?;
             let now_s = self.room.clock.now().seconds();
             if let Some(item) = item.filter(|item| !expired(item, now_s)) {
-                return self.refused(self.same(&item).map(Some)).await;
+                return self.same(&item).map(Some);
             }
         }
         Ok(None)
@@ -191,14 +196,20 @@ impl Admission {
     /// changed, [`Problem::IdempotencyMismatch`], [`Problem::Unavailable`] when the store does not answer in time.
     pub async fn commit(self, outcome: Outcome<'_>) -> Result<Committed, Problem> {
         // Boxed, since a future has the layout of all that it waits for, and the compiler follows it so deep and no deeper.
-        let committed = Box::pin(self.charge(outcome)).await;
+        let committed = match Box::pin(self.charge(outcome)).await {
+            // What can't be done any more may have been done: then this is its repetition, and no refusal.
+            Err(problem) if is_refusal(&problem) && !matches!(outcome, Outcome::Failed { .. }) => {
+                self.before().await.and_then(|before| before.ok_or(problem))
+            }
+            committed => committed,
+        };
         Box::pin(self.refused(committed)).await
     }
 
     /// What came of it, whose refusal is recorded if it is one that nothing else records.
     async fn refused<T>(&self, ended: Result<T, Problem>) -> Result<T, Problem> {
         if let Err(problem) = &ended
-            && matches!(problem, Problem::IdempotencyMismatch | Problem::Conflict { .. } | Problem::Moving)
+            && is_refusal(problem)
         {
             self.record_denial(problem.code()).await?;
         }
@@ -267,7 +278,7 @@ impl Admission {
                 }
                 Err(Cancelled::Meter(meter)) => turn = self.next_turn(&plan, turn, &meter, now).await?,
                 // Where there is room, somebody made it meanwhile, and the next attempt will do.
-                Err(Cancelled::Storage(stock)) => self.check_growth(&plan, &growth, &stock).await?,
+                Err(Cancelled::Storage(stock)) => self.check_growth(&plan, &growth, &stock)?,
                 Err(Cancelled::Write(_)) if repeatable => return self.again(plan),
                 Err(Cancelled::Write(at)) => {
                     return Err(changed_meanwhile(at.and_then(|at| writes.keys().nth(at))));
@@ -279,6 +290,12 @@ impl Admission {
             }
         }
         Err(Problem::Unavailable { doing: "committing a call", source: None })
+    }
+
+    /// Whether this instance has seen it repeated: then its record is looked for before it runs.
+    pub(crate) fn is_repeated(&self) -> bool {
+        let turnstile = self.room.running.turnstile();
+        self.names.iter().any(|named| turnstile.is_repeated(&named.name))
     }
 
     /// The room, for what is done after the commit.
@@ -329,9 +346,10 @@ impl Admission {
     fn same(&self, item: &HashMap<String, AttributeValue>) -> Result<Committed, Problem> {
         let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
         let named = self.names.iter().find(|named| text("sk") == Some(&named.name));
-        if named.is_none_or(|named| text("arguments") != Some(&named.arguments)) {
+        let Some(named) = named.filter(|named| text("arguments") == Some(&named.arguments)) else {
             return Err(Problem::IdempotencyMismatch);
-        }
+        };
+        self.room.running.turnstile().repeated(&named.name);
         Ok(Committed::Before(text("result").cloned()))
     }
 }
@@ -340,6 +358,14 @@ impl Admission {
 fn attempts_max(plan: &Plan) -> u32 {
     let others = u32::from(plan.spread.counters()).saturating_sub(1);
     ATTEMPTS_MAX.saturating_add(others.saturating_mul(2))
+}
+
+/// Whether it is a refusal that has a record of its own.
+const fn is_refusal(problem: &Problem) -> bool {
+    matches!(
+        problem,
+        Problem::IdempotencyMismatch | Problem::Conflict { .. } | Problem::Moving | Problem::QuotaReached(_)
+    )
 }
 
 /// A move lets calls read until it closes; then it lets none in.

@@ -248,6 +248,20 @@ impl Problem {
         }
     }
 
+    /// Whether it comes of what was asked for and what there is: neither of what the caller may do, nor of a fault.
+    pub(crate) fn is_of_state(&self) -> bool {
+        match self {
+            Self::NotFound { .. }
+            | Self::Invalid { .. }
+            | Self::Faulty { .. }
+            | Self::VersionRequired
+            | Self::TooLarge { .. }
+            | Self::Conflict { .. } => true,
+            Self::At { problem, .. } => problem.is_of_state(),
+            _ => false,
+        }
+    }
+
     /// The stable word that clients branch on.
     #[must_use]
     pub fn code(&self) -> &'static str {

@@ -32,11 +32,12 @@ pub struct Keep<T> {
 impl Admission {
     /// Runs the work of this operation and commits it. What only reads runs beside its own charge, and its result is held
     /// back until it is charged. What looks at what was used runs before its record. What may write runs first; then everything
-    /// that it staged becomes durable with its charge, or nothing does. What was done before under the client's key is not run at all, and what was based on
-    /// something that has changed is run again. What acts outside is charged first and then runs, once.
+    /// that it staged becomes durable with its charge, or nothing does. What was done before under the client's key changes nothing
+    /// once more, and what was based on something that has changed is run again. What acts outside is charged first and then
+    /// runs, once.
     ///
     /// # Errors
-    /// The work's own, and those of [`Admission::replay`] and [`Admission::commit`].
+    /// The work's own, and those of [`Admission::commit`].
     pub async fn settle<T, E>(
         mut self,
         mut scope: TenantScope,
@@ -50,45 +51,23 @@ impl Admission {
         if let Some(refused) = self.refusal_known().await? {
             return Err(refused.into());
         }
-        if effect == Effect::Outside {
-            return self.settle_outside(scope, work, keep).await;
-        }
-        if effect == Effect::Write
-            && let Some(before) = self.replay().await?
-        {
-            match self.newer().await? {
-                None => return Ok(replayed(before, keep)?),
-                // It may not be allowed any more, which its work finds out.
-                Some((again, admission)) => (scope, self) = (again, admission),
-            }
-        }
-        if effect == Effect::Uncharged {
+        match effect {
+            Effect::Write => return self.settle_write(scope, work, keep).await,
+            Effect::Outside => return self.settle_outside(scope, work, keep).await,
             // Who looks is told of today's limits.
-            (scope, self) = self.under_plan_of_now().await?;
+            Effect::Uncharged => (scope, self) = self.under_plan_of_now().await?,
+            Effect::Read => {}
         }
         loop {
             let room = self.room();
-            let (committed, ended) = match effect {
-                Effect::Read => tokio::join!(self.commit(Outcome::Read), work(scope)),
+            let (committed, ended) = if effect == Effect::Uncharged {
                 // One after the other: whether it found its own record among what it counts would be luck.
-                Effect::Uncharged => {
-                    let ended = work(scope).await;
-                    (self.commit(Outcome::Uncharged).await, ended)
-                }
-                Effect::Write | Effect::Outside => {
-                    // One that can't be kept has failed, and is charged and recorded as that.
-                    let ended = work(scope).await.and_then(|done| {
-                        self.check_result((keep.outcome)(&done))?;
-                        Ok(done)
-                    });
-                    let counted = counted(&ended, keep.outcome);
-                    (self.commit(counted).await, ended)
-                }
+                let ended = work(scope).await;
+                (self.commit(Outcome::Uncharged).await, ended)
+            } else {
+                tokio::join!(self.commit(Outcome::Read), work(scope))
             };
-            // Whatever else is wrong: an attempt to cross is told.
-            if let Err(err) = &ended
-                && matches!(err.as_ref(), Problem::Denied { .. })
-            {
+            if tells_of_crossing(&ended) {
                 return ended;
             }
             match committed? {
@@ -102,9 +81,76 @@ impl Admission {
             }
         }
     }
+
+    /// Runs, then commits. Its key is a condition of the commit, so that its record is not read by a call that is new and goes well.
+    async fn settle_write<T, E>(
+        mut self,
+        mut scope: TenantScope,
+        mut work: impl AsyncFnMut(TenantScope) -> Result<T, E>,
+        keep: Keep<T>,
+    ) -> Result<T, E>
+    where
+        E: From<Problem> + AsRef<Problem>,
+    {
+        if self.is_repeated() {
+            match self.past().await? {
+                Past::None => {}
+                Past::Same(before) => return Ok(replayed(before, keep)?),
+                Past::Changed(again, admission) => (scope, self) = (again, *admission),
+            }
+        }
+        loop {
+            let room = self.room();
+            // One that can't be kept has failed, and is charged and recorded as that.
+            let ended = work(scope).await.and_then(|done| {
+                self.check_result((keep.outcome)(&done))?;
+                Ok(done)
+            });
+            if may_be_repetition(&ended, keep.outcome) {
+                match self.past().await? {
+                    Past::None => {}
+                    Past::Same(before) => return Ok(replayed(before, keep)?),
+                    Past::Changed(again, admission) => {
+                        (scope, self) = (again, *admission);
+                        continue;
+                    }
+                }
+            }
+            let committed = self.commit(counted(&ended, keep.outcome)).await;
+            if tells_of_crossing(&ended) {
+                return ended;
+            }
+            match committed? {
+                Committed::Now => {
+                    tidy(&room).await;
+                    return ended;
+                }
+                Committed::Again(again, admission) => (scope, self) = (again, *admission),
+                before @ Committed::Before(_) => return Ok(replayed(before, keep)?),
+            }
+        }
+    }
+}
+
+/// What was done before under the same name.
+enum Past {
+    /// Nothing.
+    None,
+    /// This, under a plan that promises the same.
+    Same(Committed),
+    /// Something, under another plan. It may not be allowed any more, which its work finds out when it is run under this one.
+    Changed(TenantScope, Box<Admission>),
 }
 
 impl Admission {
+    async fn past(&self) -> Result<Past, Problem> {
+        let Some(before) = self.replay().await? else { return Ok(Past::None) };
+        Ok(match self.newer().await? {
+            None => Past::Same(before),
+            Some((scope, admission)) => Past::Changed(scope, Box::new(admission)),
+        })
+    }
+
     /// Charges, then runs. A call of which it is not known whether it acted is not run again under its key.
     async fn settle_outside<T, E>(
         mut self,
@@ -128,6 +174,19 @@ impl Admission {
                 before @ Committed::Before(_) => return Ok(replayed(before, keep)?),
             }
         }
+    }
+}
+
+/// Whether AWS has refused it, which is told whatever else is wrong.
+fn tells_of_crossing<T, E: AsRef<Problem>>(ended: &Result<T, E>) -> bool {
+    matches!(ended.as_ref().map_err(AsRef::as_ref), Err(Problem::Denied { .. }))
+}
+
+/// Whether it may have failed for having been done before: what is gone can't be deleted again.
+fn may_be_repetition<T, E: AsRef<Problem>>(ended: &Result<T, E>, outcome: fn(&T) -> Outcome<'_>) -> bool {
+    match ended {
+        Ok(done) => matches!(outcome(done), Outcome::Failed { .. }),
+        Err(err) => err.as_ref().is_of_state(),
     }
 }
 

@@ -29,6 +29,8 @@ const FLOOD_MIN: u32 = 8;
 const LOOKS_MAX: u32 = 60;
 /// Tenants whose quotas an instance remembers.
 const TENANTS_MAX: usize = 10_000;
+/// Names of calls that it has seen repeated, of all tenants.
+const REPEATED_MAX: usize = 10_000;
 
 /// A tenant's quota of calls that is used up.
 #[derive(Debug, Clone)]
@@ -63,6 +65,8 @@ pub(crate) struct Turnstile {
     spent: Mutex<LruCache<TenantId, Spent>>,
     /// The minute of a tenant's last look, and how many there were in it.
     looks: Mutex<LruCache<TenantId, (i64, u32)>>,
+    /// Names of idempotency records that were found: each is one tenant's.
+    repeated: Mutex<LruCache<String, ()>>,
 }
 
 /// A call that runs; it ends when this is dropped, in whatever way.
@@ -73,8 +77,13 @@ pub(crate) struct Running {
 
 impl Turnstile {
     pub(crate) fn new(clock: Clock) -> Self {
-        let (spent, looks) = (LruCache::new(TENANTS_MAX), LruCache::new(TENANTS_MAX));
-        Self { clock, running: Mutex::default(), spent: Mutex::new(spent), looks: Mutex::new(looks) }
+        Self {
+            clock,
+            running: Mutex::default(),
+            spent: Mutex::new(LruCache::new(TENANTS_MAX)),
+            looks: Mutex::new(LruCache::new(TENANTS_MAX)),
+            repeated: Mutex::new(LruCache::new(REPEATED_MAX)),
+        }
     }
 
     /// Lets one more call of the tenant run.
@@ -104,6 +113,17 @@ impl Turnstile {
         }
         looks.insert(tenant.clone(), (minute, before.saturating_add(1)));
         Ok(())
+    }
+
+    /// Remembers that a call was repeated. A repetition is not charged, so the next ones are to cost a read, and no
+    /// transaction that comes to nothing.
+    pub(crate) fn repeated(&self, name: &str) {
+        open(&self.repeated).insert(name.to_owned(), ());
+    }
+
+    /// Whether a call was repeated, as far as is known.
+    pub(crate) fn is_repeated(&self, name: &str) -> bool {
+        open(&self.repeated).get(name).is_some()
     }
 
     /// Remembers what the store has said of a quota of calls, for requests that bring the same epoch.

@@ -110,7 +110,7 @@ async fn in_every_way(kinds: &[Kind], every_try: bool) {
             // Nothing makes so many calls, so this turn has no fault, and says how many there are.
             let clean = Turn { operation, kind: Kind::Cut, every_try, call: usize::MAX };
             let mut calls = clean.take(&houses, &guest).await;
-            assert!(calls >= 2, "{operation:?} reads and commits");
+            assert!(calls >= 1, "{operation:?} commits");
             for (column, kind) in (part * 4..).zip(kinds) {
                 let mut call = 0;
                 while call < calls {

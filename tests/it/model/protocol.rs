@@ -295,12 +295,6 @@ impl State {
     fn begin(&mut self, world: &World, at: usize) {
         let Client::Idle { begun } = self.clients[at] else { return };
         let key = world.keys[at];
-        if world.protocol != Protocol::CounterAlone && self.store.keys[key] {
-            // A repetition is answered under the plan of now.
-            self.known[at] = self.store.plan;
-            let reply = if self.store.plan.active { Reply::Before } else { Reply::Suspended };
-            return self.end(at, key, reply);
-        }
         let token = (at, begun + 1, 0);
         let (plan, now) = (self.known[at], self.now);
         let window = self.charged[at].filter(|minute| *minute >= now);

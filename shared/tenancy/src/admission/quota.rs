@@ -97,24 +97,19 @@ impl Admission {
         // It is refused in any case, and is to be told what is used.
         let Room { store, table, tenant, .. } = &*self.room;
         let row = read_item(&store.client, table, stock_key(tenant), "reading what a tenant keeps").await?;
-        self.check_growth(plan, growth, &Stock::of_row(row.as_ref())).await
+        self.check_growth(plan, growth, &Stock::of_row(row.as_ref()))
     }
 
     /// Refuses what may not grow so much, seeing what there is.
-    pub(super) async fn check_growth(
-        &self,
-        plan: &Plan,
-        growth: &Growth,
-        stock: &Stock,
-    ) -> Result<(), Problem> {
+    pub(super) fn check_growth(&self, plan: &Plan, growth: &Growth, stock: &Stock) -> Result<(), Problem> {
         match growth.beyond(plan, stock) {
-            Some(reached) => self.refuse_quota(plan, reached, None).await,
+            Some(reached) => self.refuse_quota(plan, reached, None),
             None => Ok(()),
         }
     }
 
     /// Refuses, and remembers what can't change before it resets or the plan does.
-    pub(super) async fn refuse_quota<T>(
+    pub(super) fn refuse_quota<T>(
         &self,
         plan: &Plan,
         (kind, limit, used): (QuotaKind, u64, u64),
@@ -123,9 +118,7 @@ impl Admission {
         let quota = Quota { kind, limit, used, resets, contact: self.room.contact.clone() };
         let epochs = (self.room.routed_epoch, plan.epoch);
         self.room.running.turnstile().remember(&self.room.tenant, epochs, &quota);
-        let problem = Problem::QuotaReached(Box::new(quota));
-        self.record_denial(problem.code()).await?;
-        Err(problem)
+        Err(Problem::QuotaReached(Box::new(quota)))
     }
 
     /// The refusal of an operation whose quota is known to be used up, and which was not done before under its key: nothing

@@ -159,7 +159,7 @@ impl Admission {
                 ((QuotaKind::CallsMinute, limits.calls_minute, minute_calls), ends_s)
             }
         };
-        self.refuse_quota(plan, reached, Some(Reset::at(ends_s, now))).await
+        self.refuse_quota(plan, reached, Some(Reset::at(ends_s, now)))
     }
 
     /// What all counters have counted in this month and minute.
