@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     ask::{Own, code_of, data_table, invoke, on_stack, operate, tenant_store, text, verdict},
     audit::chains::{Row, put, rows},
+    audit::trail,
     harness::{Stack, json_of, metrics_of, stack, tool_call},
 };
 
@@ -105,12 +106,46 @@ async fn every_call_counts_once_by_its_kind_its_end_its_action_and_its_day() {
     }
 }
 
+#[tokio::test]
+async fn a_call_that_only_reads_counts_as_it_ended_and_took() {
+    let stack = stack();
+    let own = Own::make(stack, "metrics-reads", Tier::Professional).await;
+    let made = tool(stack, &own, "notes_create", json!({ "title": "t", "text": "t" })).await;
+    let there = made["structuredContent"]["id"].clone();
+    let gone = there.as_str().unwrap().replace(|c: char| c.is_ascii_digit(), "0");
+    for (id, is_error) in [(json!(gone), true), (there.clone(), false), (json!(gone), true), (there, false)] {
+        assert_eq!(tool(stack, &own, "notes_get", json!({ "id": id })).await["isError"], is_error);
+    }
+    // The next record of the instance tells how long the last one took.
+    tool(stack, &own, "notes_list", json!({})).await;
+    let activity = usage(stack, &own, "").await["activity"].take();
+    let of_get = &activity["by_action"]["notes_get"];
+    assert_eq!(counts(of_get), [4, 0, 0, 2], "{activity}");
+    assert!(of_get["latency"]["max_ms"].as_u64().unwrap() > 0, "{activity}");
+    assert_eq!(activity["by_action"]["notes_list"].get("latency"), None, "nobody has told of it: {activity}");
+    assert_eq!(counts(&activity)[3], 2);
+
+    let records = trail(stack, &own).await;
+    let of_get: Vec<_> = records.iter().filter(|record| record.action == "notes_get").collect();
+    let said: Vec<_> =
+        of_get.iter().rev().map(|it| (it.stage.as_deref().unwrap(), it.reason.as_str())).collect();
+    let (begun, ended) = (("begun", "ok"), ("ended", "not_found"));
+    assert_eq!(said, [begun, ended, begun, begun, ended, begun]);
+    assert_eq!(of_get[4].request_id, of_get[5].request_id);
+    assert_eq!((&of_get[4].who, &of_get[4].resources), (&of_get[5].who, &of_get[5].resources));
+    assert_eq!(own.meter(stack).await.0, 6, "each is charged once");
+}
+
 /// DynamoDB's own JSON.
 fn typed(value: &AttributeValue) -> Value {
     match value {
         AttributeValue::S(text) => json!({ "S": text }),
         AttributeValue::N(number) => json!({ "N": number }),
         AttributeValue::L(values) => json!({ "L": values.iter().map(typed).collect::<Vec<_>>() }),
+        AttributeValue::M(map) => {
+            let map = map.iter().map(|(name, value)| (name.clone(), typed(value))).collect::<Map<_, _>>();
+            json!({ "M": map })
+        }
         other => panic!("{other:?}"),
     }
 }

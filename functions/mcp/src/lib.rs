@@ -181,7 +181,7 @@ impl Mcp {
 fn outcome(ended: &Ended) -> Outcome<'_> {
     match (ended.kind(), ended.stored()) {
         (OutcomeKind::Complete, Some(result)) => Outcome::Done { result },
-        (OutcomeKind::Asking, _) => Outcome::Failed { code: "asking" },
+        (OutcomeKind::Asking, _) => Outcome::ASKING,
         _ => Outcome::Failed { code: "failed" },
     }
 }

@@ -120,7 +120,8 @@ impl Audit {
 
 /// What a terminal must not be told is left out: a subject is what a token says.
 fn line(record: &AuditRecord) -> String {
-    let AuditRecord { at, who, action, decision, reason, request_id, duration_ms, counted, .. } = record;
+    let AuditRecord { at, who, action, decision, reason, request_id, stage, duration_ms, counted, .. } =
+        record;
     let line = match counted {
         Some(CountedDenials { from, until, reasons }) => {
             format!("{at} {decision} {action} from {from} to {until}: {}", counts(reasons))
@@ -128,8 +129,9 @@ fn line(record: &AuditRecord) -> String {
         None => {
             let who = who.as_ref().map_or("(erased)", |who| &who.subject);
             let resources = record.resources.join(",");
+            let stage = stage.as_ref().map(|stage| format!("{stage}, ")).unwrap_or_default();
             format!(
-                "{at} {decision} {reason} {action} {resources} by {who}, {duration_ms} ms, request {request_id}"
+                "{at} {decision} {reason} {action} {resources} by {who}, {stage}{duration_ms} ms, request {request_id}"
             )
         }
     };

@@ -7,9 +7,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::{
     Problem,
-    aws::read_item,
-    crypto::{NAMES_COUNT_S, Purpose, Ring, Shared, sha256},
-    key::{Family, IDEMPOTENCY_SHARDS, Shelf},
+    crypto::{Ring, sha256},
+    key::{Family, Shelf},
     plan::{Moving, Plan},
     recount::Stock,
     scope::{Room, TenantScope},
@@ -18,6 +17,7 @@ use crate::{
 };
 
 mod begun;
+mod names;
 mod news;
 mod operation;
 mod quota;
@@ -26,16 +26,13 @@ mod trail;
 mod transaction;
 mod turn;
 
+use names::Named;
 pub use operation::{Door, Idempotency, Operation, Outcome};
 use quota::Growth;
 pub use state::{Opened, StateSeal};
 use transaction::{Cancelled, Transaction};
 pub(crate) use turn::{Meter, month_rows};
 
-/// How long a client may repeat a call under its key.
-const KEY_TTL_S: i64 = NAMES_COUNT_S;
-/// How long the same arguments are the same call, where they may be.
-const ARGUMENTS_TTL_S: i64 = 60;
 /// What the counters of a month begin with: those of one tool or action, and those of one day.
 pub(crate) const TOOL: &str = "tool:";
 pub(crate) const DAY: &str = "day:";
@@ -62,36 +59,6 @@ pub struct Admission {
     runs_left: u32,
 }
 
-/// A name of an idempotency record, and what it says of the arguments of its call, by one key of the platform.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Named {
-    name: String,
-    arguments: String,
-}
-
-impl Named {
-    /// `None` for an operation without such a record, or where a key can't be derived.
-    fn by(key: Shared<'_>, room: &Room, operation: &Operation) -> Option<Self> {
-        // With a key: a plain hash of a short secret among the arguments would let its reader guess it.
-        let arguments = key.name(Purpose::Arguments, &room.tenant, &[&sha256(&operation.arguments)])?;
-        let (purpose, last) = match &operation.idempotency {
-            Idempotency::None => return None,
-            Idempotency::Key(client) => (Purpose::Idempotency, client),
-            Idempotency::Arguments => (Purpose::Repetition, &arguments),
-        };
-        let caller = &room.caller;
-        let parts = [&*caller.issuer, &caller.subject, &caller.client, &operation.action, last];
-        let name = key.name(purpose, &room.tenant, &parts)?;
-        Some(Self { name, arguments })
-    }
-
-    /// That of a part of the operation. Nobody who can't make the one can make the other.
-    fn of_part(&self, number: usize) -> Self {
-        let name = sha256([&*self.name, "\0", &number.to_string()].concat().as_bytes());
-        Self { name, arguments: self.arguments.clone() }
-    }
-}
-
 /// What came of a commit.
 #[derive(Debug)]
 pub enum Committed {
@@ -107,11 +74,7 @@ pub enum Committed {
 impl Admission {
     pub(crate) async fn new(room: Arc<Room>, operation: Operation) -> Result<Self, Problem> {
         let ring = room.sealer.ring().await?;
-        let keeps_s = match &operation.idempotency {
-            Idempotency::None => 0,
-            Idempotency::Key(_) => KEY_TTL_S,
-            Idempotency::Arguments => ARGUMENTS_TTL_S,
-        };
+        let keeps_s = operation.idempotency.keeps_s();
         let mut names = Vec::new();
         if operation.is_once() {
             for key in ring.shared(room.clock.now()) {
@@ -142,28 +105,6 @@ impl Admission {
             runs_left,
         };
         (TenantScope { room }, admission)
-    }
-
-    /// Whether this operation was done before, as its key or its arguments say: then the result that it had.
-    ///
-    /// # Errors
-    /// [`Problem::IdempotencyMismatch`] when the key was used with other arguments.
-    pub(crate) async fn replay(&self) -> Result<Option<Committed>, Problem> {
-        let before = self.before().await;
-        Box::pin(self.refused(before)).await
-    }
-
-    async fn before(&self) -> Result<Option<Committed>, Problem> {
-        for named in &self.names {
-            let key = idempotency_key(&self.room.tenant, &named.name);
-            let client = &self.room.store.client;
-            let item = read_item(client, &self.room.table, key, "reading an idempotency record").await?;
-            let now_s = self.room.clock.now().seconds();
-            if let Some(item) = item.filter(|item| !expired(item, now_s)) {
-                return self.same(&item).map(Some);
-            }
-        }
-        Ok(None)
     }
 
     /// The seal of this operation's state.
@@ -292,12 +233,6 @@ impl Admission {
         Err(Problem::Unavailable { doing: "committing a call", source: None })
     }
 
-    /// Whether this instance has seen it repeated: then its record is looked for before it runs.
-    pub(crate) fn is_repeated(&self) -> bool {
-        let turnstile = self.room.running.turnstile();
-        self.names.iter().any(|named| turnstile.is_repeated(&named.name))
-    }
-
     /// The room, for what is done after the commit.
     pub(crate) fn room(&self) -> Arc<Room> {
         Arc::clone(&self.room)
@@ -340,17 +275,6 @@ impl Admission {
         let runs_left = self.runs_left.checked_sub(1).ok_or_else(|| changed_meanwhile(None))?;
         let (scope, admission) = self.emptied(plan, runs_left);
         Ok(Committed::Again(scope, Box::new(admission)))
-    }
-
-    /// What a record of the same name means: a replay, if the arguments are the same.
-    fn same(&self, item: &HashMap<String, AttributeValue>) -> Result<Committed, Problem> {
-        let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
-        let named = self.names.iter().find(|named| text("sk") == Some(&named.name));
-        let Some(named) = named.filter(|named| text("arguments") == Some(&named.arguments)) else {
-            return Err(Problem::IdempotencyMismatch);
-        };
-        self.room.running.turnstile().repeated(&named.name);
-        Ok(Committed::Before(text("result").cloned()))
     }
 }
 
@@ -398,19 +322,4 @@ pub(crate) fn month_key(tenant: &TenantId, month: &str, counter: u8) -> HashMap<
         ("pk".to_owned(), AttributeValue::S(Family::Meter.of(tenant))),
         ("sk".to_owned(), AttributeValue::S(sort_key)),
     ])
-}
-
-/// The key of an idempotency record.
-fn idempotency_key(tenant: &TenantId, name: &str) -> HashMap<String, AttributeValue> {
-    // A name is an HMAC, so any part of it spreads.
-    let shard = name.bytes().next().unwrap_or_default().rem_euclid(IDEMPOTENCY_SHARDS);
-    HashMap::from([
-        ("pk".to_owned(), AttributeValue::S(Family::Idempotency(shard).of(tenant))),
-        ("sk".to_owned(), AttributeValue::S(name.to_owned())),
-    ])
-}
-
-fn expired(item: &HashMap<String, AttributeValue>, now_s: i64) -> bool {
-    let ttl = item.get("ttl").and_then(|value| value.as_n().ok()).and_then(|text| text.parse::<i64>().ok());
-    ttl.is_none_or(|until_s| until_s <= now_s)
 }

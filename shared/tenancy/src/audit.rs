@@ -20,14 +20,17 @@ use crate::{
 
 mod chain;
 mod counted;
+mod ended;
 mod read;
 mod record;
 mod resource;
 mod verify;
 
 pub(crate) use chain::{Chain, Chains, Link};
+pub(crate) use ended::Ended;
 pub use read::{AUDIT_PAGE_MAX, AuditPage, AuditQuery};
 pub(crate) use read::{Spot, Trail};
+pub(crate) use record::Stage;
 pub use record::{AuditRecord, CountedDenials, Decision, Who};
 pub use resource::Resource;
 pub use verify::{Break, Head, Verified, Wrong};
@@ -46,6 +49,7 @@ pub(crate) struct Entry<'e> {
     /// None where denials are counted, through whatever door they came.
     pub(crate) door: Option<Door>,
     pub(crate) decision: Decision,
+    pub(crate) stage: Stage,
     /// Why: a stable word, `ok` where there is nothing to say.
     pub(crate) code: &'e str,
     /// What it was about. Never an argument.
@@ -56,6 +60,8 @@ pub(crate) struct Entry<'e> {
     pub(crate) duration_ms: u64,
     /// The denials that it stands for, where they are several.
     pub(crate) counted: Option<&'e Counted>,
+    /// Calls that ended since the last record, of which it tells.
+    pub(crate) ended: &'e [Ended],
 }
 
 impl Entry<'_> {
@@ -74,6 +80,11 @@ impl Entry<'_> {
             ("request_id".to_owned(), text(self.request_id)),
             ("duration_ms".to_owned(), AttributeValue::N(self.duration_ms.to_string())),
         ]);
+        item.extend(self.stage.word().map(|stage| ("stage".to_owned(), text(stage))));
+        if !self.ended.is_empty() {
+            let ended = self.ended.iter().map(Ended::attribute).collect();
+            item.insert(ended::ENDED.to_owned(), AttributeValue::L(ended));
+        }
         item.extend(self.door.map(|door| ("door".to_owned(), text(door.word()))));
         item.extend(self.counted.map(Counted::attributes).into_iter().flatten());
         if let Some(Caller { issuer, subject, client, .. }) = self.caller {

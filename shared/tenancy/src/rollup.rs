@@ -8,7 +8,12 @@ use aws_sdk_dynamodb::{
 };
 
 use crate::{
-    Decision, Door, Moment, Problem, aws::store_problem, canonical::Item, key::Family, tenant::TenantId,
+    Decision, Door, Moment, Outcome, Problem,
+    audit::{Ended, Stage},
+    aws::store_problem,
+    canonical::Item,
+    key::Family,
+    tenant::TenantId,
 };
 
 /// The classes of latencies: each goes up to so many milliseconds, and the last one has no end.
@@ -29,7 +34,7 @@ const CLASSES: [(&str, u64); 12] = [
 /// Longer than any function runs. Source: Lambda's limit of 15 minutes.
 const DURATION_MS_MAX: u64 = 900_000;
 /// Words of a record that is allowed and no failure.
-const NO_FAILURE: [&str; 4] = ["ok", "uncharged", "begun", "asking"];
+const NO_FAILURE: [&str; 4] = ["ok", "uncharged", "begun", Outcome::ASKING.code()];
 /// What an action is counted as that is none of ours.
 pub(crate) const UNKNOWN_ACTION: &str = "unknown";
 const COUNTERS: [&str; 4] = ["tool_calls", "api_requests", "denied_calls", "failed_calls"];
@@ -63,9 +68,9 @@ pub struct Tally {
     pub api_requests: u64,
     /// Both kinds, refused before they ran.
     pub denied: u64,
-    /// Those of the calls and requests that ended in a problem, as far as their records know it.
+    /// Those of the calls and requests that ended in a problem.
     pub errors: u64,
-    /// How long those that were let in took until they were recorded.
+    /// How long those that were let in took until they were recorded, or had ended. Of some that ended well nobody has told.
     pub latency: Latency,
     /// The minute of the last of all these, in minutes since 1970 UTC.
     pub last_minute: Option<i64>,
@@ -130,9 +135,25 @@ impl Latency {
     }
 }
 
+/// The action, where it may be one of ours.
+fn known(action: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
+    let is_name = (1..=128).contains(&action.len()) && action.bytes().all(plain);
+    if is_name { action } else { UNKNOWN_ACTION }.to_owned()
+}
+
 impl Tally {
-    /// What one record of the trail counts for, and as which action.
-    pub(crate) fn of(record: &Item) -> (String, Self) {
+    /// What one record of the trail counts for: as its own action, and for the calls that it tells of, as theirs.
+    pub(crate) fn of(record: &Item) -> Vec<(String, Self)> {
+        let ended = Ended::read(record).into_iter().map(|Ended { action, duration_ms }| {
+            let mut tally = Self::default();
+            tally.latency.add(duration_ms.min(DURATION_MS_MAX));
+            (known(&action), tally)
+        });
+        std::iter::once(Self::of_call(record)).chain(ended).collect()
+    }
+
+    fn of_call(record: &Item) -> (String, Self) {
         let text =
             |name: &str| record.get(name).and_then(|value| value.as_s().ok()).map_or("", String::as_str);
         let number = |name: &str| record.get(name).and_then(|value| value.as_n().ok()?.parse::<u64>().ok());
@@ -142,18 +163,22 @@ impl Tally {
             // A record may stand for many.
             tally.denied = number("count").unwrap_or(1);
         } else {
-            let counter = if text("door") == Door::Api.word() {
-                &mut tally.api_requests
-            } else {
-                &mut tally.tool_calls
-            };
-            *counter = 1;
-            tally.errors = u64::from(!NO_FAILURE.contains(&text("code")));
-            tally.latency.add(number("duration_ms").unwrap_or(0).min(DURATION_MS_MAX));
+            let stage = Some(text("stage"));
+            if stage != Stage::Ended.word() {
+                let counter = if text("door") == Door::Api.word() {
+                    &mut tally.api_requests
+                } else {
+                    &mut tally.tool_calls
+                };
+                *counter = 1;
+            }
+            // Of a call that has only begun nobody knows yet.
+            if stage != Stage::Begun.word() {
+                tally.errors = u64::from(!NO_FAILURE.contains(&text("code")));
+                tally.latency.add(number("duration_ms").unwrap_or(0).min(DURATION_MS_MAX));
+            }
         }
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
-        let is_name = |action: &&str| (1..=128).contains(&action.len()) && action.bytes().all(plain);
-        (Some(text("action")).filter(is_name).unwrap_or(UNKNOWN_ACTION).to_owned(), tally)
+        (known(text("action")), tally)
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {

@@ -165,6 +165,12 @@ impl Room {
         }
     }
 
+    /// How long the call has taken until now.
+    pub(crate) fn took_ms(&self, now: Moment) -> u64 {
+        let took_ms = now.micros().saturating_sub(self.began.micros()).div_euclid(1_000);
+        u64::try_from(took_ms).unwrap_or(0)
+    }
+
     /// The same room for another attempt or another part of a call, with nothing staged.
     pub(crate) fn emptied(&self, plan: Plan) -> Self {
         Self {

@@ -76,6 +76,10 @@ struct RecordView {
     /// Why; ok where there is nothing to say.
     reason: String,
     request_id: String,
+    /// begun: the call ran on when this was recorded; ended: how such a call ended, if it was in a problem, under the same
+    /// request_id; absent: the whole call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<String>,
     duration_ms: u64,
     /// The version of the workspace's plan.
     epoch: u64,
@@ -113,8 +117,9 @@ impl From<AuditPage> for TrailView {
 
 impl From<AuditRecord> for RecordView {
     fn from(record: AuditRecord) -> Self {
-        let AuditRecord { at, who, action, resources, decision, reason, request_id, duration_ms, .. } =
-            record;
+        let AuditRecord {
+            at, who, action, resources, decision, reason, request_id, stage, duration_ms, ..
+        } = record;
         let (issuer, subject, client) = match who {
             Some(who) => (Some(who.issuer), Some(who.subject), Some(who.client)),
             None => (None, None, None),
@@ -136,6 +141,7 @@ impl From<AuditRecord> for RecordView {
             decision,
             reason,
             request_id,
+            stage,
             duration_ms,
             epoch,
             chain,

@@ -91,7 +91,7 @@ struct TallyView {
     api_requests: u64,
     /// Both kinds, refused.
     denied: u64,
-    /// Of those that were let in, how many ended in an error. A call that only reads is counted before it ends.
+    /// Of those that were let in, how many ended in an error.
     errors: u64,
 }
 
@@ -99,11 +99,13 @@ struct TallyView {
 struct DetailView {
     #[serde(flatten)]
     total: TallyView,
-    latency: LatencyView,
+    /// Absent where nothing is known yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency: Option<LatencyView>,
 }
 
-/// Milliseconds until a call was recorded: all of a call that writes but its commit, and of one that reads what comes before
-/// its reading.
+/// Milliseconds that calls took: of one that writes all but its commit. How long one took that only read, or acted outside, is
+/// told by the next call of the same instance, so that some are not among these.
 #[derive(Debug, Serialize, JsonSchema)]
 struct LatencyView {
     mean_ms: u64,
@@ -168,12 +170,12 @@ impl From<&Tally> for TallyView {
 impl From<&Tally> for DetailView {
     fn from(tally: &Tally) -> Self {
         let latency = &tally.latency;
-        let latency = LatencyView {
+        let latency = (latency.count() > 0).then(|| LatencyView {
             mean_ms: latency.mean_ms(),
             p50_ms: latency.percentile_ms(50),
             p95_ms: latency.percentile_ms(95),
             max_ms: latency.max_ms(),
-        };
+        });
         Self { total: tally.into(), latency }
     }
 }

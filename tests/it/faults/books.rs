@@ -89,6 +89,8 @@ impl Books {
             for row in partition(house, own, &format!("AUDIT#{day}")).await {
                 let code = text(&row, "code").to_owned();
                 match text(&row, "decision") {
+                    // Its call has another record, which counts.
+                    "allowed" if row["stage"]["S"] == "ended" => {}
                     "allowed" => {
                         *books.allowed.entry((text(&row, "action").to_owned(), code)).or_default() += 1;
                     }

@@ -1,6 +1,9 @@
 //! What is about to be done, and how it ended.
 
-use crate::{Effect, audit::Resource};
+use crate::{
+    Effect,
+    audit::{Resource, Stage},
+};
 
 /// Where an operation was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +75,10 @@ pub enum Outcome<'a> {
     Read,
     /// It looks at what the tenant may use and has used: it is recorded, and not charged, so that it answers when nothing is
     /// left.
-    Uncharged,
+    Uncharged {
+        /// `uncharged`, or the code of the problem that it ended in.
+        code: &'a str,
+    },
     /// It is about to do something outside, which no transaction takes back: nothing is written but the charge and the
     /// name of its key, under which it is not done again.
     Begun,
@@ -84,12 +90,22 @@ pub enum Outcome<'a> {
 }
 
 impl Outcome<'_> {
-    pub(super) const fn code(&self) -> &str {
+    /// It has asked its user something, and is done by another call or by none.
+    pub const ASKING: Outcome<'static> = Outcome::Failed { code: "asking" };
+
+    pub(crate) const fn code(&self) -> &str {
         match self {
             Self::Done { .. } | Self::Read => "ok",
-            Self::Uncharged => "uncharged",
             Self::Begun => "begun",
-            Self::Failed { code } => code,
+            Self::Uncharged { code } | Self::Failed { code } => code,
+        }
+    }
+
+    /// What the record of its commit knows of it.
+    pub(super) const fn stage(&self) -> Stage {
+        match self {
+            Self::Read | Self::Begun => Stage::Begun,
+            Self::Done { .. } | Self::Uncharged { .. } | Self::Failed { .. } => Stage::Whole,
         }
     }
 }

@@ -12,7 +12,8 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{
-    Admission, DAY, ITEMS_OF, Named, Outcome, TOOL, idempotency_key, month_key,
+    Admission, DAY, ITEMS_OF, Outcome, TOOL, month_key,
+    names::{Named, idempotency_key},
     quota::Growth,
     turn::{Meter, Turn, Window},
 };
@@ -105,7 +106,7 @@ impl Transaction<'_> {
 
     fn actions(&self, audit: &Link) -> Result<Vec<(Part, TransactWriteItem)>, Problem> {
         let mut actions = vec![(Part::Plan, self.plan()?), (Part::Audit, self.audit(audit)?)];
-        if self.outcome != Outcome::Uncharged {
+        if !matches!(self.outcome, Outcome::Uncharged { .. }) {
             actions.push((Part::Meter, self.meter()?));
         }
         // An operation that failed keeps no record, so that its key stays free.

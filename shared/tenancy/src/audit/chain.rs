@@ -8,14 +8,17 @@ use std::{
 use aws_sdk_dynamodb::types::AttributeValue;
 use hashlink::LruCache;
 
-use super::{Entry, HASH, hash};
+use super::{Ended, Entry, HASH, ended::ENDED_MAX, hash};
 use crate::{Problem, canonical::Item, clock::Moment, crypto::random_bits, tenant::TenantId};
 
 /// Tenants whose chains an instance goes on with. One that was forgotten gets a new chain.
 const TENANTS_MAX: usize = 200;
 
-/// The chains that nobody is writing to just now.
-pub(crate) struct Chains(Mutex<LruCache<TenantId, Chain>>);
+/// The chains that nobody is writing to just now, and what the next record of a tenant's is to tell.
+pub(crate) struct Chains {
+    idle: Mutex<LruCache<TenantId, Chain>>,
+    ended: Mutex<LruCache<TenantId, Vec<Ended>>>,
+}
 
 /// The end of a chain.
 ///
@@ -46,13 +49,13 @@ pub(crate) struct Link {
 
 impl Chains {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(LruCache::new(TENANTS_MAX)))
+        Self { idle: Mutex::new(LruCache::new(TENANTS_MAX)), ended: Mutex::new(LruCache::new(TENANTS_MAX)) }
     }
 
     /// A chain of this tenant that nobody else has. A day has chains of its own, and so has time that went back: in a
     /// chain the later record is the one with the later key.
     pub(crate) fn take(&self, tenant: &TenantId, now: Moment) -> Result<Chain, Problem> {
-        let idle = self.idle().remove(tenant);
+        let idle = open(&self.idle).remove(tenant);
         match idle.filter(|chain| chain.last <= now && chain.last.day() == now.day()) {
             Some(chain) => Ok(chain),
             None => Chain::begin(now),
@@ -61,13 +64,27 @@ impl Chains {
 
     /// Takes a chain back of which it is known how far it goes. Of two that were written at once the later one ends.
     pub(crate) fn keep(&self, tenant: &TenantId, chain: Chain) {
-        self.idle().insert(tenant.clone(), chain);
+        open(&self.idle).insert(tenant.clone(), chain);
     }
 
-    /// Nothing can panic under the lock.
-    fn idle(&self) -> MutexGuard<'_, LruCache<TenantId, Chain>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Keeps what the tenant's next record is to tell. Beyond what one tells there is enough to go by.
+    pub(crate) fn end(&self, tenant: &TenantId, ended: Ended) {
+        let mut all = open(&self.ended);
+        let own = all.entry(tenant.clone()).or_insert_with(Vec::new);
+        if own.len() < ENDED_MAX {
+            own.push(ended);
+        }
     }
+
+    /// What the tenant's next record tells. One that does not become durable has told nothing, and that is how long some calls took.
+    pub(crate) fn take_ended(&self, tenant: &TenantId) -> Vec<Ended> {
+        open(&self.ended).remove(tenant).unwrap_or_default()
+    }
+}
+
+/// Nothing can panic under either lock.
+fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Chain {

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::{
     types::{Put, TransactWriteItem},
 };
 
-use super::{Chain, Decision, Entry, Link};
+use super::{Chain, Decision, Entry, Link, Stage};
 use crate::{Plan, Problem, aws::store_problem, denials::Counted, scope::Room};
 
 const DOING: &str = "recording denials";
@@ -36,6 +36,7 @@ impl Room {
             caller: None,
             action: "calls",
             decision: Decision::Denied,
+            stage: Stage::Whole,
             code,
             door: None,
             resources: &[],
@@ -43,6 +44,7 @@ impl Room {
             request_id: "",
             duration_ms: 0,
             counted: Some(counted),
+            ended: &self.chains.take_ended(&self.tenant),
         };
         let chain = self.chains.take(&self.tenant, now)?;
         let link = chain.link(&self.tenant, now, &entry)?;

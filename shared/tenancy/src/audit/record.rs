@@ -35,6 +35,28 @@ impl FromStr for Decision {
     }
 }
 
+/// What a record knows of its call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// All of it.
+    Whole,
+    /// It was let in, and runs.
+    Begun,
+    /// How it ended, which was let in by another record. Only an end in a problem has one.
+    Ended,
+}
+
+impl Stage {
+    /// The word of the records; a whole one needs none.
+    pub(crate) const fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Whole => None,
+            Self::Begun => Some("begun"),
+            Self::Ended => Some("ended"),
+        }
+    }
+}
+
 /// One decision that was made of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRecord {
@@ -52,6 +74,8 @@ pub struct AuditRecord {
     pub reason: String,
     /// API Gateway's request id.
     pub request_id: String,
+    /// `begun` of a call that ran on when this was recorded, `ended` of the end of one in a problem; `None` of a whole one.
+    pub stage: Option<String>,
     /// From the entrance to the record.
     pub duration_ms: u64,
     /// The version of the plan that it was decided under.
@@ -103,6 +127,7 @@ impl AuditRecord {
             decision: text("decision"),
             reason: text("code"),
             request_id: text("request_id"),
+            stage: get(item, "stage"),
             duration_ms: number(item, "duration_ms").unwrap_or_default(),
             epoch: number(item, "epoch").unwrap_or_default(),
             chain: (text("writer"), number(item, "seq").unwrap_or_default(), text("hash")),

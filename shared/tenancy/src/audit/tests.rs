@@ -3,7 +3,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
-    AuditRecord, Chains, Decision, Entry, Head, Resource, Verified, Wrong, hash, verify::check, who_hash,
+    AuditRecord, Chains, Decision, Entry, Head, Resource, Stage, Verified, Wrong, hash, verify::check,
+    who_hash,
 };
 use crate::{
     Door, Role,
@@ -42,12 +43,14 @@ fn write(chains: &Chains, now: Moment, durable: Option<bool>) -> Item {
         action: "notes_get",
         door: Some(Door::Tool),
         decision: Decision::Allowed,
+        stage: Stage::Whole,
         code: "ok",
         resources: &resources,
         epoch: 3,
         request_id: "r",
         duration_ms: 4,
         counted: None,
+        ended: &[],
     };
     let chain = chains.take(&tenant(), now).unwrap();
     let link = chain.link(&tenant(), now, &entry).unwrap();
@@ -238,12 +241,14 @@ fn two_records_at_once_are_in_two_chains() {
         action: "a",
         door: Some(Door::Tool),
         decision: Decision::Denied,
+        stage: Stage::Whole,
         code: "forbidden",
         resources: &[],
         epoch: 1,
         request_id: "r",
         duration_ms: 0,
         counted: None,
+        ended: &[],
     };
     let writer = |link: super::chain::Link| link.item["writer"].clone();
     let one = writer(one.link(&tenant(), at(1), &entry).unwrap());
@@ -278,12 +283,14 @@ fn a_record_of_counted_denials_has_its_place_in_a_chain_and_what_it_counts_is_co
         action: "calls",
         door: None,
         decision: Decision::Denied,
+        stage: Stage::Whole,
         code: "several",
         resources: &[],
         epoch: 3,
         request_id: "",
         duration_ms: 0,
         counted: Some(&counted),
+        ended: &[],
     };
     let chain = chains.take(&tenant(), at(1)).unwrap();
     let link = chain.link(&tenant(), at(1), &entry).unwrap();

@@ -153,14 +153,15 @@ fn advance<'c>(writer: &str, head: Option<Head>, records: &[(Linked, &'c Change)
 fn count(chain: &ChainOf, records: &[&Change], now: Moment) -> BTreeMap<RowOf, Tally> {
     let mut counted: BTreeMap<RowOf, Tally> = BTreeMap::new();
     for record in records.iter().filter_map(|change| change.after.as_ref()) {
-        let (action, mut tally) = Tally::of(record);
-        // Whatever a record says of its time, it was not made later than now.
-        tally.last_minute = tally.last_minute.map(|minute| minute.min(now.minute()));
-        let mut row = RowOf { tenant: chain.tenant.clone(), day: chain.day.clone(), action };
-        if counted.len() >= ACTIONS_MAX && !counted.contains_key(&row) {
-            row.action = UNKNOWN_ACTION.to_owned();
+        for (action, mut tally) in Tally::of(record) {
+            // Whatever a record says of its time, it was not made later than now.
+            tally.last_minute = tally.last_minute.map(|minute| minute.min(now.minute()));
+            let mut row = RowOf { tenant: chain.tenant.clone(), day: chain.day.clone(), action };
+            if counted.len() >= ACTIONS_MAX && !counted.contains_key(&row) {
+                row.action = UNKNOWN_ACTION.to_owned();
+            }
+            counted.entry(row).or_default().merge(&tally);
         }
-        counted.entry(row).or_default().merge(&tally);
     }
     counted
 }

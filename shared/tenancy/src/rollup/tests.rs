@@ -20,7 +20,7 @@ fn record(pairs: &[(&str, &str)]) -> Item {
 
 /// Calls of tools, requests, refusals, failures.
 fn counts(pairs: &[(&str, &str)]) -> [u64; 4] {
-    let (_, tally) = Tally::of(&record(pairs));
+    let (_, tally) = Tally::of_call(&record(pairs));
     [tally.tool_calls, tally.api_requests, tally.denied, tally.errors]
 }
 
@@ -33,20 +33,52 @@ fn a_record_counts_as_what_it_says() {
     for code in ["uncharged", "begun", "asking"] {
         assert_eq!(counts(&[("code", code)]), [1, 0, 0, 0], "{code}");
     }
-    let (action, tally) = Tally::of(&record(&[]));
+    let (action, tally) = Tally::of_call(&record(&[]));
     let minute = "2026-11-23T14:00:00Z".parse::<Moment>().unwrap().minute();
     assert_eq!((action.as_str(), tally.last_minute, tally.latency.max_ms()), ("notes_get", Some(minute), 7));
+}
+
+#[test]
+fn a_call_that_ran_on_counts_when_it_begins_and_its_problem_when_it_ends() {
+    let of = |pairs: &[(&str, &str)]| {
+        let (_, tally) = Tally::of_call(&record(pairs));
+        ([tally.tool_calls, tally.errors, tally.latency.count()], tally.latency.max_ms())
+    };
+    assert_eq!(of(&[]), ([1, 0, 1], 7));
+    assert_eq!(of(&[("stage", "begun")]), ([1, 0, 0], 0));
+    assert_eq!(of(&[("stage", "ended"), ("code", "not_found")]), ([0, 1, 1], 7));
+}
+
+#[test]
+fn a_record_tells_of_some_calls_that_ended_since() {
+    let ended = |action: &str, duration_ms| Ended { action: action.to_owned(), duration_ms }.attribute();
+    let mut telling = record(&[("stage", "begun")]);
+    let mut told =
+        vec![ended("search", 9), ended("a#b", 3), AttributeValue::Null(true), ended("search", u64::MAX)];
+    told.extend((0..20).map(|_| ended("too_many", 1)));
+    telling.insert("ended".to_owned(), AttributeValue::L(told));
+    let counted = Tally::of(&telling);
+    let of = |name: &str| -> Vec<u64> {
+        counted.iter().filter(|(action, _)| action == name).map(|(_, tally)| tally.latency.max_ms()).collect()
+    };
+    assert_eq!((of("notes_get"), of("search")), (vec![0], vec![9, DURATION_MS_MAX]));
+    assert_eq!((of(UNKNOWN_ACTION), of("too_many").len()), (vec![3], 4), "eight are looked at");
+    assert_eq!(
+        counted.iter().map(|(_, tally)| tally.calls()).sum::<u64>(),
+        1,
+        "none of them is a call once more"
+    );
 }
 
 #[test]
 fn what_a_forged_record_says_fits_into_a_row() {
     let long = "a".repeat(2_000);
     for action in ["", "a b", "a#b", &long] {
-        assert_eq!(Tally::of(&record(&[("action", action)])).0, UNKNOWN_ACTION);
+        assert_eq!(Tally::of_call(&record(&[("action", action)])).0, UNKNOWN_ACTION);
     }
-    let (_, tally) = Tally::of(&record(&[("duration_ms", "18446744073709551615")]));
+    let (_, tally) = Tally::of_call(&record(&[("duration_ms", "18446744073709551615")]));
     assert_eq!(tally.latency.max_ms(), DURATION_MS_MAX);
-    let (_, tally) = Tally::of(&Item::new());
+    let (_, tally) = Tally::of_call(&Item::new());
     assert_eq!((tally.calls(), tally.errors, tally.last_minute), (1, 1, None));
 }
 
@@ -76,7 +108,7 @@ fn a_row_is_of_a_day_and_a_month_is_a_partition() {
 
 #[test]
 fn what_is_no_more_than_before_is_not_replaced() {
-    let tally = |ms: &str, at: &str| Tally::of(&record(&[("duration_ms", ms), ("at", at)])).1;
+    let tally = |ms: &str, at: &str| Tally::of_call(&record(&[("duration_ms", ms), ("at", at)])).1;
     let update = |tally: &Tally, before: Option<&Tally>| {
         let update = tally
             .more(before, UpdateBuilder::default().table_name("t").key("pk", AttributeValue::Null(true)));
@@ -100,7 +132,7 @@ proptest! {
     #[test]
     fn a_sum_is_the_same_in_whatever_parts(durations in prop::collection::vec(0_u64..20_000, 0..40), at in 0_usize..40) {
         let tallies: Vec<_> =
-            durations.iter().map(|ms| Tally::of(&record(&[("duration_ms", &ms.to_string())])).1).collect();
+            durations.iter().map(|ms| Tally::of_call(&record(&[("duration_ms", &ms.to_string())])).1).collect();
         let (early, late) = tallies.split_at(at.min(tallies.len()));
         let mut parts = sum(early.iter());
         parts.merge(&sum(late.iter()));
