@@ -5,6 +5,10 @@ mod own_table;
 mod stocks;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use insula_local::{
+    Edge,
+    aws::{Fault, FaultKind},
+};
 use insula_tenancy::{Clock, Feature, Limits, Moment, Period, Plan, Status, Tally, Tier};
 use serde_json::{Map, Value, json};
 
@@ -12,7 +16,7 @@ use crate::{
     ask::{Own, code_of, data_table, invoke, on_stack, operate, tenant_store, text, verdict},
     audit::chains::{Row, put, rows},
     audit::trail,
-    harness::{Stack, json_of, metrics_of, stack, tool_call},
+    harness::{Stack, json_of, metrics_of, options, stack, start, tool_call},
 };
 
 const SCOPE: &str = "notes:read notes:write items:read items:write";
@@ -335,6 +339,45 @@ async fn a_call_leaves_a_line_whose_tenant_is_a_dimension_where_its_tier_is_name
         let line_of_refused = line(&own, |line| line["action"] == "items_list", refused).await;
         assert_eq!((&line_of_refused["ApiRequests"], &line_of_refused["Denied"]), (&json!(1), &json!(1)));
     }
+}
+
+#[tokio::test]
+async fn a_call_that_is_cut_off_by_its_deadline_leaves_its_line_too() {
+    // Its faults hit whoever comes next.
+    let stack = Box::leak(Box::new(start(options(Edge::Rest))));
+    let own = Own::make(stack, "metrics-late", Tier::Starter).await;
+    let made = tool(stack, &own, "notes_create", json!({ "title": "t", "text": "t" })).await;
+    let item = format!("/v1/collections/notes/items/{}", made["structuredContent"]["id"].as_str().unwrap());
+    let note = json!({ "title": "t", "text": "t" });
+    let replace = || own.ask(stack, SCOPE, (http::Method::PUT, &item), (&[("if-match", "\"1\"")], &note));
+    // Whoever it is and what it may do is known from here on, and asked no more.
+    assert_eq!(own.ask(stack, SCOPE, (http::Method::GET, &item), (&[], &Value::Null)).await.status(), 200);
+    // The store answers neither the question nor the commit, and each is waited for longer than half of the function's time.
+    stack.local.followed().await;
+    for operation in ["GetItem", "TransactWriteItems"] {
+        for _ in 0..3 {
+            let (service, operation) = ("dynamodb".to_owned(), operation.to_owned());
+            stack.local.aws.fault(Fault { service, operation, kind: FaultKind::Hang });
+        }
+    }
+    let late = replace().await;
+    assert_eq!((late.status().as_u16(), code_of(&late).as_str()), (503, "unavailable"));
+    // What the late call did not come to meets the ones after it.
+    while replace().await.status() != 200 {}
+    for _ in 0..100 {
+        let lines = metrics_of(&own.id).into_iter().filter(|line| line["action"] == "items_replace");
+        let said: Vec<_> =
+            lines.map(|line| (line["code"].clone(), line["Latency"].as_u64().unwrap())).collect();
+        if let [(late, took_ms), .., (ok, _)] = &said[..]
+            && ok == "ok"
+        {
+            assert_eq!(late, "unavailable");
+            assert!((9_000..10_000).contains(took_ms), "{took_ms}");
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("{:?}", metrics_of(&own.id));
 }
 
 #[tokio::test]

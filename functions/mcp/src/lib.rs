@@ -3,7 +3,11 @@
 mod seal;
 
 use http::{Method, StatusCode};
-use insula_gateway::{Error, Reply, Request, check_reply, for_tenant, rest::RoleOf, telemetry};
+use insula_gateway::{
+    Error, Reply, Request, check_reply, for_tenant,
+    rest::RoleOf,
+    telemetry::{self, Measured},
+};
 use insula_mcp::{Builder, Call, Implementation, Outcome as Ended, OutcomeKind, Server, Step};
 use insula_tenancy::{
     Admission, Attempt, Config, ConfigError, Door, Effect, Entrance, Idempotency, Keep, Operation, Outcome,
@@ -118,14 +122,14 @@ impl Mcp {
         let granted =
             tenant.demand_scopes(call.scopes()).and_then(|()| self.demand_role(&tenant, call.name()));
         let (scope, admission) = self.entrance.enter(tenant, operation(request, call)?).await?;
-        let gauge = self.entrance.gauge(&admission);
+        let measured = Measured::new(self.entrance.gauge(&admission));
         let seal = Seal::new(admission.state_seal());
         let ended = admitted((scope, admission), granted, (call, &seal)).await;
         let code = match &ended {
             Ok(ended) => code_of(ended),
             Err(err) => err.problem().code(),
         };
-        telemetry::record_call(gauge.as_ref(), code);
+        measured.end(code);
         if seal.met_forgery()
             && let Some(lines) = self.resolver.report_attempt(Attempt::ForgedState, &own).await
         {

@@ -21,7 +21,11 @@ use self::{
     answer::Kept,
     table::{Found, Match, Runs, Table},
 };
-use crate::{Error, Reply, Request, telemetry, tenant::for_tenant};
+use crate::{
+    Error, Reply, Request,
+    telemetry::{self, Measured},
+    tenant::for_tenant,
+};
 
 /// The least role that an action asks for; `None` for an action that nobody may do.
 pub type RoleOf = fn(&str) -> Option<Role>;
@@ -107,9 +111,9 @@ impl Rest {
         };
         let granted = tenant.demand_scopes(endpoint.scopes).and_then(|()| tenant.demand_role(role));
         let (scope, admission) = self.entrance.enter(tenant, operation).await?;
-        let gauge = self.entrance.gauge(&admission);
+        let measured = Measured::new(self.entrance.gauge(&admission));
         let ended = admitted(endpoint, (scope, admission), granted, ask).await;
-        telemetry::record_call(gauge.as_ref(), ended.as_ref().map_or_else(Problem::code, Answer::code));
+        measured.end(ended.as_ref().map_or_else(Problem::code, Answer::code));
         ended
     }
 }

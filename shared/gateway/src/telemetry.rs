@@ -4,7 +4,7 @@ use std::{
     error::Error,
     fmt::Display,
     io::{self, Write},
-    iter, panic,
+    iter, panic, thread,
 };
 
 use insula_tenancy::{Entrance, Gauge, Problem, Resolver, TenantId};
@@ -68,10 +68,33 @@ pub fn record_reports(entrance: &Entrance) {
     }
 }
 
-/// Writes down what a call was, which ended so: `ok`, or the code of its problem.
-pub fn record_call(gauge: Option<&Gauge>, code: &str) {
-    if let Some(gauge) = gauge {
-        record_metrics(&gauge.line(code));
+/// A call that is measured. It has a line of metrics however it ends: one that panics or is late is dropped.
+#[derive(Debug)]
+pub struct Measured(Option<Gauge>);
+
+impl Measured {
+    /// Of a call that begins; `None` where calls are not measured.
+    #[must_use]
+    pub const fn new(gauge: Option<Gauge>) -> Self {
+        Self(gauge)
+    }
+
+    /// Writes down how it ended: `ok`, or the code of its problem.
+    pub fn end(mut self, code: &str) {
+        self.write(code);
+    }
+
+    fn write(&mut self, code: &str) {
+        if let Some(gauge) = self.0.take() {
+            record_metrics(&gauge.line(code));
+        }
+    }
+}
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        // What its caller is told then.
+        self.write(if thread::panicking() { "internal" } else { "unavailable" });
     }
 }
 
