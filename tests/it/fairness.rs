@@ -212,6 +212,51 @@ async fn a_plan_that_is_unchanged_costs_one_read_in_two_seconds() {
 }
 
 #[tokio::test]
+async fn writes_that_have_no_room_are_refused_without_a_call_of_aws_until_there_is_some() {
+    let street = Street::open(2).await;
+    let [house, other] = &street.houses[..] else { panic!("there are two") };
+    let guest = street.guest("fair-full", Tier::Starter).await;
+    let notes = "/v1/collections/notes/items";
+    let make = async |house: &House| {
+        guest.ask(house, &Ask::rest(Method::POST, notes, &json!({ "title": "t", "text": "t" }))).await
+    };
+    let refuse = async |count: usize| {
+        for _ in 0..count {
+            assert_eq!(make(house).await.code, "quota_reached");
+        }
+    };
+    let delete = async |house: &House, made: &Said| {
+        let made: Value = serde_json::from_str(&made.body).unwrap();
+        let path = format!("{notes}/{}", made["id"].as_str().unwrap());
+        let delete = Ask::rest(Method::DELETE, path, &Value::Null).with("if-match", "\"1\"");
+        assert_eq!(guest.ask(house, &delete).await.status, 204);
+    };
+    let first = make(house).await;
+    let (id, limits) = (guest.own.id.clone(), Limits { items: 1, ..Limits::of(Tier::Starter) });
+    let lower = move |plan| Plan { limits, ..plan };
+    operate(street.stack, |operator| async move { operator.change_plan(&id, lower).await }).await.unwrap();
+    street.pass_s(ROUTE_S);
+
+    // The store refuses until the instance is sure, and twenty refusals of a window have a record.
+    refuse(20).await;
+    let before = street.asked().await;
+    refuse(50).await;
+    assert_eq!(street.asked_since(&before).await, counts(&[]), "what was not charged costs nothing");
+    let list = guest.ask(house, &Ask::rest(Method::GET, notes, &Value::Null)).await;
+    assert_eq!(list.status, 200, "what does not grow has room: {list:?}");
+
+    delete(house, &first).await;
+    let second = make(house).await;
+    assert_eq!(second.status, 201, "{second:?}");
+    refuse(9).await;
+    delete(other, &second).await;
+    refuse(1).await;
+    street.pass_s(2);
+    assert_eq!(make(house).await.status, 201, "one asks the store");
+    refuse(1).await;
+}
+
+#[tokio::test]
 async fn a_repetition_is_answered_under_a_used_up_quota_and_asking_what_is_used_too() {
     let street = Street::open(1).await;
     let house = &street.houses[0];

@@ -201,6 +201,9 @@ impl Admission {
                 Ok(()) => {
                     plans.charged_in(tenant, turn.counter, turn.window.minute(now)).await;
                     self.room.tidying.written(news.bytes);
+                    if growth.is_felt {
+                        self.room.running.turnstile().forget_full(tenant);
+                    }
                     if empties_cache {
                         self.room.cache.clear(&self.room.tenant);
                     }

@@ -1,5 +1,5 @@
-//! What an instance decides by itself before it asks anybody: how many calls of a tenant it runs at once, and a quota that
-//! is known to be used up.
+//! What an instance decides by itself before it asks anybody: how many calls of a tenant it runs at once, a quota that is
+//! known to be used up, and what a tenant keeps, where that has left no room time and again.
 
 use std::{
     collections::HashMap,
@@ -13,6 +13,7 @@ use crate::{
     Problem,
     clock::Clock,
     quota::{Quota, Reset},
+    recount::Stock,
     tenant::TenantId,
 };
 
@@ -47,6 +48,16 @@ struct Spent {
     known_s: i64,
 }
 
+/// What a tenant keeps, which has left a call no room.
+#[derive(Debug)]
+struct Full {
+    /// That of the request, and that of the plan.
+    epochs: (u64, u64),
+    stock: Stock,
+    refusals: u32,
+    known_s: i64,
+}
+
 /// What is known of a tenant's quota.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Known {
@@ -63,6 +74,7 @@ pub(crate) struct Turnstile {
     clock: Clock,
     running: Mutex<HashMap<TenantId, u32>>,
     spent: Mutex<LruCache<TenantId, Spent>>,
+    full: Mutex<LruCache<TenantId, Full>>,
     /// The minute of a tenant's last look, and how many there were in it.
     looks: Mutex<LruCache<TenantId, (i64, u32)>>,
     /// Names of idempotency records that were found: each is one tenant's.
@@ -81,6 +93,7 @@ impl Turnstile {
             clock,
             running: Mutex::default(),
             spent: Mutex::new(LruCache::new(TENANTS_MAX)),
+            full: Mutex::new(LruCache::new(TENANTS_MAX)),
             looks: Mutex::new(LruCache::new(TENANTS_MAX)),
             repeated: Mutex::new(LruCache::new(REPEATED_MAX)),
         }
@@ -126,6 +139,34 @@ impl Turnstile {
         open(&self.repeated).get(name).is_some()
     }
 
+    /// Remembers what the tenant keeps, which has left a call no room.
+    pub(crate) fn remember_full(&self, tenant: &TenantId, epochs: (u64, u64), stock: &Stock) {
+        let known_s = self.clock.now().seconds();
+        let mut all = open(&self.full);
+        let before =
+            all.get(tenant).filter(|before| before.epochs == epochs).map_or(0, |before| before.refusals);
+        let full = Full { epochs, stock: stock.clone(), refusals: before.saturating_add(1), known_s };
+        all.insert(tenant.clone(), full);
+    }
+
+    /// What the tenant keeps, where that is beyond doubt: many calls were left no room, and it was so a moment ago. Any call may
+    /// make room, so where it is in doubt one asks the store, and the others go on believing meanwhile.
+    pub(crate) fn kept(&self, tenant: &TenantId, epochs: (u64, u64)) -> Option<Stock> {
+        let now_s = self.clock.now().seconds();
+        let mut all = open(&self.full);
+        let full = all.get_mut(tenant).filter(|full| full.epochs == epochs && full.refusals >= FLOOD_MIN)?;
+        if !is_fresh(full.known_s, now_s) {
+            full.known_s = now_s;
+            return None;
+        }
+        Some(full.stock.clone())
+    }
+
+    /// Forgets what it knows of what the tenant keeps, since that has changed.
+    pub(crate) fn forget_full(&self, tenant: &TenantId) {
+        open(&self.full).remove(tenant);
+    }
+
     /// Remembers what the store has said of a quota of calls, for requests that bring the same epoch.
     pub(crate) fn remember(&self, tenant: &TenantId, (routed_epoch, plan_epoch): (u64, u64), quota: &Quota) {
         let Some(resets_s) = quota.resets.map(|reset| reset.at_s) else { return };
@@ -144,7 +185,7 @@ impl Turnstile {
         let now_s = self.clock.now().seconds();
         let mut spent = open(&self.spent);
         let spent = spent.get(tenant)?;
-        (spent.is_flood() && spent.holds(routed_epoch, now_s) && spent.is_fresh(now_s))
+        (spent.is_flood() && spent.holds(routed_epoch, now_s) && is_fresh(spent.known_s, now_s))
             .then(|| spent.quota_at(&self.clock))
     }
 
@@ -161,7 +202,7 @@ impl Turnstile {
             return Known::Nothing;
         }
         let quota = spent.quota_at(&self.clock);
-        if spent.is_fresh(now_s) {
+        if is_fresh(spent.known_s, now_s) {
             return Known::Spent(quota);
         }
         spent.known_s = now_s;
@@ -183,14 +224,14 @@ impl Spent {
         self.refusals >= FLOOD_MIN
     }
 
-    /// A clock that went back says nothing of how long ago it was.
-    fn is_fresh(&self, now_s: i64) -> bool {
-        (self.known_s..self.known_s.saturating_add(BELIEVED_S)).contains(&now_s)
-    }
-
     fn quota_at(&self, clock: &Clock) -> Quota {
         Quota { resets: Some(Reset::at(self.resets_s, clock.now())), ..self.quota.clone() }
     }
+}
+
+/// Whether what was known then may be believed. A clock that went back says nothing of how long ago it was.
+fn is_fresh(known_s: i64, now_s: i64) -> bool {
+    (known_s..known_s.saturating_add(BELIEVED_S)).contains(&now_s)
 }
 
 impl Running {

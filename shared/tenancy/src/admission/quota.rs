@@ -65,6 +65,11 @@ impl Growth {
         }
     }
 
+    /// Whether there is more afterwards of anything that has a limit.
+    fn grows(&self) -> bool {
+        self.bytes > 0 || self.items > 0 || self.collections.values().any(|more| *more > 0)
+    }
+
     /// The limit that leaves no room for it beside what there is.
     pub(super) fn beyond(&self, plan: &Plan, stock: &Stock) -> Option<(QuotaKind, u64, u64)> {
         let limits = plan.limits;
@@ -89,8 +94,15 @@ fn room(limit: u64, used: u64) -> i64 {
 }
 
 impl Admission {
-    /// Refuses what may never grow so much, whatever there is.
+    /// Refuses what may never grow so much, whatever there is, and what has no room beside what was there a moment ago.
     pub(super) async fn check_possible(&self, plan: &Plan, growth: &Growth) -> Result<(), Problem> {
+        let turnstile = self.room.running.turnstile();
+        if growth.grows()
+            && let Some(stock) = turnstile.kept(&self.room.tenant, self.epochs(plan))
+            && let Some(reached) = growth.beyond(plan, &stock)
+        {
+            return self.refuse_quota(plan, reached, None);
+        }
         if growth.beyond(plan, &Stock::default()).is_none() {
             return Ok(());
         }
@@ -102,10 +114,14 @@ impl Admission {
 
     /// Refuses what may not grow so much, seeing what there is.
     pub(super) fn check_growth(&self, plan: &Plan, growth: &Growth, stock: &Stock) -> Result<(), Problem> {
-        match growth.beyond(plan, stock) {
-            Some(reached) => self.refuse_quota(plan, reached, None),
-            None => Ok(()),
-        }
+        let Some(reached) = growth.beyond(plan, stock) else { return Ok(()) };
+        self.room.running.turnstile().remember_full(&self.room.tenant, self.epochs(plan), stock);
+        self.refuse_quota(plan, reached, None)
+    }
+
+    /// What is remembered of the tenant is good for these.
+    fn epochs(&self, plan: &Plan) -> (u64, u64) {
+        (self.room.routed_epoch, plan.epoch)
     }
 
     /// Refuses, and remembers what can't change before it resets or the plan does.
@@ -116,8 +132,7 @@ impl Admission {
         resets: Option<Reset>,
     ) -> Result<T, Problem> {
         let quota = Quota { kind, limit, used, resets, contact: self.room.contact.clone() };
-        let epochs = (self.room.routed_epoch, plan.epoch);
-        self.room.running.turnstile().remember(&self.room.tenant, epochs, &quota);
+        self.room.running.turnstile().remember(&self.room.tenant, self.epochs(plan), &quota);
         Err(Problem::QuotaReached(Box::new(quota)))
     }
 
