@@ -201,12 +201,7 @@ impl Admission {
                 Ok(()) => {
                     plans.charged_in(tenant, turn.counter, turn.window.minute(now)).await;
                     self.room.tidying.written(news.bytes);
-                    if growth.is_felt {
-                        self.room.running.turnstile().forget_full(tenant);
-                    }
-                    if empties_cache {
-                        self.room.cache.clear(&self.room.tenant);
-                    }
+                    self.forget(&growth, empties_cache);
                     return Ok(Committed::Now);
                 }
                 Err(Cancelled::Done(item)) => return self.same(&item),
@@ -234,6 +229,17 @@ impl Admission {
             }
         }
         Err(Problem::Unavailable { doing: "committing a call", source: None })
+    }
+
+    /// Forgets what the instance remembers of the tenant and has just changed.
+    fn forget(&self, growth: &Growth, empties_cache: bool) {
+        let Room { tenant, running, cache, .. } = &*self.room;
+        if growth.is_felt {
+            running.turnstile().forget_full(tenant);
+        }
+        if empties_cache {
+            cache.clear(tenant);
+        }
     }
 
     /// The room, for what is done after the commit.
