@@ -2,7 +2,7 @@
 
 use insula_gateway::rest::{Answer, Ask, Body};
 use insula_tenancy::{
-    ASSET_BYTES_MAX, ASSETS_MAX, AssetEntry, AssetName, Feature, ImageType, Problem, TenantScope,
+    ASSET_BYTES_MAX, ASSETS_MAX, AssetEntry, AssetName, AssetPut, Feature, ImageType, Problem, TenantScope,
 };
 use serde::Serialize;
 
@@ -53,13 +53,11 @@ pub(crate) async fn put(scope: TenantScope, ask: Ask) -> Result<Answer, Problem>
     let known = ImageType::ALL.into_iter().find(|known| known.media_type() == *media_type);
     let image_type =
         known.ok_or_else(|| Problem::internal("putting an asset", "the endpoint takes images"))?;
-    let entry = scope.put_asset(&name, image_type, bytes, ask.if_match).await?;
+    let AssetPut { entry, is_new } = scope.put_asset(&name, image_type, bytes, ask.if_match).await?;
     let version = entry.version;
     let view = AssetView::from(entry);
-    let answer = match version {
-        1 => Answer::created(format!("config/assets/{name}"), &view)?,
-        _ => Answer::ok(&view)?,
-    };
+    let answer =
+        if is_new { Answer::created(format!("config/assets/{name}"), &view)? } else { Answer::ok(&view)? };
     Ok(answer.version(version))
 }
 

@@ -88,9 +88,9 @@ pub use registrar::{DomainReply, DomainRequest, NoAnswer, Registrar, Unproved, V
 pub use resolve::{Position, Resolver, ResourceMetadata};
 pub use rollup::{Latency, Period, PeriodError, Rollup, Tally};
 pub use scope::{
-    ASSET_BYTES_MAX, ASSETS_MAX, Activity, Asset, AssetEntry, AssetName, AssetNameError, BATCH_MAX, Checked,
-    DOMAINS_MAX, Direction, DomainEntry, DomainState, HITS_MAX, ImageType, Items, Member, Order, PAGE_MAX,
-    Page, Query, Resealed, SECRET_BYTES_MAX, SECRETS_MAX, SecretEntry, SecretName, SecretNameError,
+    ASSET_BYTES_MAX, ASSETS_MAX, Activity, Asset, AssetEntry, AssetName, AssetNameError, AssetPut, BATCH_MAX,
+    Checked, DOMAINS_MAX, Direction, DomainEntry, DomainState, HITS_MAX, ImageType, Items, Member, Order,
+    PAGE_MAX, Page, Query, Resealed, SECRET_BYTES_MAX, SECRETS_MAX, SecretEntry, SecretName, SecretNameError,
     SecretPut, StoredSettings, TenantScope, Transact, Usage,
 };
 pub use search::{Hit, Searchable};

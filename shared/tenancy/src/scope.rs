@@ -43,7 +43,9 @@ mod shelf;
 mod transact;
 mod usage;
 
-pub use assets::{ASSET_BYTES_MAX, ASSETS_MAX, Asset, AssetEntry, AssetName, AssetNameError, ImageType};
+pub use assets::{
+    ASSET_BYTES_MAX, ASSETS_MAX, Asset, AssetEntry, AssetName, AssetNameError, AssetPut, ImageType,
+};
 pub(crate) use cached::settings_version_key;
 pub use domains::{Checked, DOMAINS_MAX, DomainEntry, DomainState};
 pub use items::Items;

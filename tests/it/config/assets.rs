@@ -59,6 +59,10 @@ async fn images_are_kept_typed_bounded_and_counted() {
         assert_eq!(config.delete(&format!("/v1/config/assets/{name}")).await.status(), status);
     }
     assert_eq!(config.get("/v1/config/assets/logo").await.status(), 404);
+    // Whoever has seen the one before does not take the next for it.
+    assert_eq!(config.put_image("logo", "image/png", PNG).await.status(), 201);
+    assert_eq!(header(config.get("/v1/config/assets/logo").await.headers(), "etag"), "\"3\"");
+    assert_eq!(config.delete("/v1/config/assets/logo").await.status(), 204);
     for n in 0..20 {
         assert_eq!(config.put_image(&format!("n{n}"), "image/png", PNG).await.status(), 201);
     }

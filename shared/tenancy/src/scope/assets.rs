@@ -52,10 +52,19 @@ pub struct AssetEntry {
     pub image_type: ImageType,
     /// How many bytes it has.
     pub bytes: usize,
-    /// Counts its contents from 1.
+    /// Counts its contents. No version of a name is ever that of two, also where the asset was deleted between them.
     pub version: u64,
     /// When it was put, RFC 3339 in UTC.
     pub updated: String,
+}
+
+/// An asset that was put.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssetPut {
+    /// It, without its bytes.
+    pub entry: AssetEntry,
+    /// Whether there was none of its name.
+    pub is_new: bool,
 }
 
 /// An asset. Its `Debug` shows nothing of the bytes.
@@ -63,7 +72,7 @@ pub struct AssetEntry {
 pub struct Asset {
     /// What it is.
     pub image_type: ImageType,
-    /// Counts its contents from 1.
+    /// That of its entry.
     pub version: u64,
     /// The image.
     pub bytes: Bytes,
@@ -72,6 +81,10 @@ pub struct Asset {
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 struct Directory {
     assets: BTreeMap<String, Listed>,
+    /// The highest version of any asset that was deleted: a new one begins above it, so that a version that was seen is never
+    /// that of other contents.
+    #[serde(default)]
+    ended: u64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -85,6 +98,7 @@ struct Listed {
 #[derive(Serialize, Deserialize)]
 struct Document {
     image_type: ImageType,
+    version: u64,
     base64: String,
 }
 
@@ -183,10 +197,9 @@ impl TenantScope {
     /// # Errors
     /// [`Problem::NotFound`] when this tenant has none.
     pub async fn asset(&self, name: &AssetName) -> Result<Asset, Problem> {
-        let stored = self.assets().get(&name.0).await?.typed::<Document>()?;
-        let bytes = STANDARD.decode(&stored.value.base64);
-        let bytes = bytes.map_err(|err| Problem::internal("reading an asset", err))?;
-        Ok(Asset { image_type: stored.value.image_type, version: stored.version, bytes: bytes.into() })
+        let Document { image_type, version, base64 } = self.assets().get(&name.0).await?.typed()?.value;
+        let bytes = STANDARD.decode(&base64).map_err(|err| Problem::internal("reading an asset", err))?;
+        Ok(Asset { image_type, version, bytes: bytes.into() })
     }
 
     /// Stages an asset, over the version that was seen if one was.
@@ -200,7 +213,7 @@ impl TenantScope {
         image_type: ImageType,
         bytes: &[u8],
         seen: Option<u64>,
-    ) -> Result<AssetEntry, Problem> {
+    ) -> Result<AssetPut, Problem> {
         check_image(image_type, bytes)?;
         let (found, mut directory) = self.rely_on_assets().await?;
         let before = directory.assets.get(name.as_str()).map(|listed| listed.version);
@@ -209,14 +222,14 @@ impl TenantScope {
             let detail = format!("assets: {} of at most {ASSETS_MAX}", directory.assets.len());
             return Err(Problem::Invalid { detail });
         }
-        let document = Document { image_type, base64: STANDARD.encode(bytes) };
+        let version = before.unwrap_or(directory.ended).saturating_add(1);
+        let document = Document { image_type, version, base64: STANDARD.encode(bytes) };
         let old = self.assets().find(&name.0).await?;
         let raw = self.assets().put(name.0.clone(), old.as_ref(), Prepared::of(&document)?)?;
-        let Raw { version, updated, .. } = raw;
-        let listed = Listed { image_type, bytes: bytes.len(), version, updated };
+        let listed = Listed { image_type, bytes: bytes.len(), version, updated: raw.updated };
         directory.assets.insert(name.to_string(), listed.clone());
         self.stage_assets(found.as_ref(), &directory)?;
-        Ok(listed.entry(name.clone()))
+        Ok(AssetPut { entry: listed.entry(name.clone()), is_new: before.is_none() })
     }
 
     /// Stages the end of an asset, of the version that was seen if one was.
@@ -232,6 +245,7 @@ impl TenantScope {
             let detail = format!("the asset {name} is the logo in the settings; take it out of them first");
             return Err(Problem::Conflict { detail });
         }
+        directory.ended = directory.ended.max(gone.version);
         self.assets().delete(&name.0, None).await?;
         self.stage_assets(found.as_ref(), &directory)
     }
