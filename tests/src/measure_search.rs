@@ -1,4 +1,5 @@
-//! What a write and a search cost, in units and requests of the embedded store: the numbers of docs/search.md.
+//! What a write, its part of the merges and a search cost, in units and requests of the embedded store: the numbers of
+//! docs/search.md.
 //!
 //! `cargo run -p insula-tests --bin measure-search`, once the other binaries are built.
 
@@ -8,6 +9,7 @@ use std::{
     error::Error,
     io::{self, Write},
     path::Path,
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -45,13 +47,17 @@ async fn main() -> Result<(), Failure> {
         tenant.write(&texts.next(1), true).await?;
     }
     writeln!(out, "a write that is not to be found: {}", before.to(&tenant.so_far(), HIDDEN))?;
+    writeln!(out, "  what follows it: {}", before.behind(&tenant.settled().await, HIDDEN))?;
     let mut written = 0;
     for size in SIZES {
-        let (before, from) = (tenant.so_far(), written);
-        let mut missed = 0;
+        let (began, from) = (Instant::now(), written);
+        let begun = tenant.settled().await;
+        let (mut own, mut missed) = (Units::default(), 0);
         while written < size {
             written = written.saturating_add(1);
+            let before = tenant.so_far();
             tenant.write(&texts.next(written), false).await?;
+            own.add(before.units_to(&tenant.so_far(), Whose::Calls));
             // The next call after a reply is to find what was written.
             if written.is_multiple_of(50)
                 && !tenant.search(&format!("unique{written}")).await?.contains(&format!("n{written}"))
@@ -60,11 +66,9 @@ async fn main() -> Result<(), Failure> {
             }
         }
         let count = size.saturating_sub(from);
-        writeln!(
-            out,
-            "\n{size} notes; a write, with its part of the merges: {}",
-            before.to(&tenant.so_far(), count)
-        )?;
+        let took_s = began.elapsed().as_secs();
+        writeln!(out, "\n{size} notes, {took_s} s; a write by itself: {}", own.of_each(count))?;
+        writeln!(out, "  what follows it: {}", begun.behind(&tenant.settled().await, count))?;
         writeln!(out, "  not found by the next call: {missed}")?;
         for (kind, query) in texts.queries(written) {
             let before = tenant.so_far();
@@ -105,32 +109,83 @@ fn options() -> Result<Options, Failure> {
     })
 }
 
+/// Whose units they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Calls,
+    /// The index role's.
+    Merges,
+    /// The stream's function's own: heads, rollups, recounts.
+    Following,
+}
+
+impl Whose {
+    fn of(role_arn: &str) -> Self {
+        match role_arn.rsplit('/').next() {
+            Some("IndexRole") => Self::Merges,
+            Some("MeterRole") => Self::Following,
+            _ => Self::Calls,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Units {
+    reads: f64,
+    writes: f64,
+}
+
+impl Units {
+    fn add(&mut self, more: Self) {
+        self.reads += more.reads;
+        self.writes += more.writes;
+    }
+
+    fn of_each(self, count: u64) -> String {
+        let count = count_as_float(count);
+        format!("{:.2} write units, {:.2} read units", self.writes / count, self.reads / count)
+    }
+}
+
 /// Units and requests so far.
 struct SoFar {
-    units: BTreeMap<String, f64>,
+    units: BTreeMap<(String, String), f64>,
     calls: BTreeMap<String, u64>,
+    calls_behind: BTreeMap<String, u64>,
 }
 
 impl SoFar {
-    /// What was consumed since, for each of so many.
+    /// What calls have consumed since, for each of so many.
     fn to(&self, later: &Self, count: u64) -> String {
-        let each = |amount: f64| amount / count_as_float(count);
-        let (mut reads, mut writes) = (0.0, 0.0);
-        for (operation, units) in &later.units {
-            let more = units - self.units.get(operation).unwrap_or(&0.0);
-            *(if READS.contains(&operation.as_str()) { &mut reads } else { &mut writes }) += more;
-        }
-        let mut requests = Vec::new();
-        for (call, calls) in &later.calls {
-            let more = calls.saturating_sub(*self.calls.get(call).unwrap_or(&0));
-            if let Some(operation) = call.strip_prefix("dynamodb:")
-                && more > 0
-            {
-                requests.push(format!("{:.2} {operation}", each(count_as_float(more))));
-            }
-        }
-        format!("{:.2} write units, {:.2} read units ({})", each(writes), each(reads), requests.join(", "))
+        let units = self.units_to(later, Whose::Calls).of_each(count);
+        format!("{units} ({})", requests(&self.calls, &later.calls, count))
     }
+
+    /// What was consumed behind them.
+    fn behind(&self, later: &Self, count: u64) -> String {
+        let [merges, following] =
+            [Whose::Merges, Whose::Following].map(|whose| self.units_to(later, whose).of_each(count));
+        let requests = requests(&self.calls_behind, &later.calls_behind, count);
+        format!("merges {merges}; the rest {following} ({requests})")
+    }
+
+    fn units_to(&self, later: &Self, whose: Whose) -> Units {
+        let mut sum = Units::default();
+        for (by, units) in later.units.iter().filter(|((role, _), _)| Whose::of(role) == whose) {
+            let more = units - self.units.get(by).unwrap_or(&0.0);
+            *(if READS.contains(&by.1.as_str()) { &mut sum.reads } else { &mut sum.writes }) += more;
+        }
+        sum
+    }
+}
+
+fn requests(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>, count: u64) -> String {
+    let more = after.iter().filter_map(|(call, calls)| {
+        let more = calls.saturating_sub(*before.get(call).unwrap_or(&0));
+        let each = count_as_float(more) / count_as_float(count);
+        (more > 0).then(|| format!("{each:.2} {}", call.trim_start_matches("dynamodb:")))
+    });
+    more.collect::<Vec<_>>().join(", ")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "what is counted here is small")]
@@ -154,7 +209,16 @@ impl<'l> Tenant<'l> {
     }
 
     fn so_far(&self) -> SoFar {
-        SoFar { units: self.local.aws.units(), calls: self.local.aws.calls() }
+        let aws = &self.local.aws;
+        SoFar { units: aws.units(), calls: aws.calls(), calls_behind: aws.calls_of_followers() }
+    }
+
+    /// Once everything was followed, and what that has changed as well.
+    async fn settled(&self) -> SoFar {
+        for _ in 0..3 {
+            self.local.followed().await;
+        }
+        self.so_far()
     }
 
     /// Writes a page; its id.

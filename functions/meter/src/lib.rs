@@ -14,11 +14,11 @@ pub async fn serve() -> Result<(), Error> {
     let collections = Collections::read(&config)?;
     let names = collections.all().iter().map(|collection| collection.name().clone()).collect();
     let meter = start_meter(config, names).await?;
-    serve_json(|event: StreamEvent, _meta: Meta| answer(&meter, event)).await
+    serve_json(|event: StreamEvent, meta: Meta| answer(&meter, event, meta)).await
 }
 
-async fn answer(meter: &Meter, event: StreamEvent) -> StreamReply {
-    let (reply, metrics) = meter.take(event).await;
+async fn answer(meter: &Meter, event: StreamEvent, meta: Meta) -> StreamReply {
+    let (reply, metrics) = meter.take(event, meta.deadline).await;
     telemetry::record_metrics(&metrics);
     reply
 }

@@ -7,7 +7,7 @@ use insula_local::Hands;
 use insula_tenancy::{
     Clock, CollectionName, Config, Domain, Feature, Limits, Moment, Placement, Plan, Problem, Slug, Status,
     TenantId, Tier,
-    operator::{NewTenant, Operator, OperatorAuthority, ROUTE_TTL_S},
+    operator::{MERGES_END_S, NewTenant, Operator, OperatorAuthority, ROUTE_TTL_S},
 };
 use insula_tools::Collections;
 
@@ -296,6 +296,11 @@ impl At {
         let id = self.operator("OperatorRole").await?.find_tenant(slug).await.map_err(said)?;
         if to == Placement::Dedicated {
             self.wrap_under_own_key(slug).await?;
+        }
+        let begun = mover.begin_move(&id, to).await.map_err(said)?;
+        if begun.moving.is_some() {
+            say("waiting until no merge of its search index goes on\n")?;
+            tokio::time::sleep(Duration::from_secs(MERGES_END_S)).await;
         }
         let moved = mover.move_tenant(&id, to, &names).await.map_err(said)?;
         say(&match moved.sum {

@@ -59,12 +59,23 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// ARNs of the roles of functions that follow a stream.
+    /// ARNs of the roles of functions that follow a stream, and of the roles that only those may assume.
     #[must_use]
     pub fn followers(&self) -> BTreeSet<String> {
         let follows = |name: &String| self.mappings.iter().any(|mapping| mapping.function == *name);
         let followers = self.functions.iter().filter(|function| follows(&function.name));
-        followers.map(|function| function.role_arn.clone()).collect()
+        let mut arns: BTreeSet<String> = followers.map(|function| function.role_arn.clone()).collect();
+        let is_theirs = |role: &&Role| {
+            let statements = role.trust.get("Statement").and_then(Value::as_array);
+            let by = |statement: &Value| {
+                let principal = statement.pointer("/Principal/AWS").and_then(Value::as_str);
+                principal.is_some_and(|arn| arns.contains(arn))
+            };
+            statements.is_some_and(|statements| statements.iter().all(by))
+        };
+        let theirs: Vec<String> = self.roles.iter().filter(is_theirs).map(|role| role.arn.clone()).collect();
+        arns.extend(theirs);
+        arns
     }
 }
 

@@ -191,7 +191,7 @@ impl Admission {
                 plan: &plan,
                 outcome,
                 writes: &writes,
-                news: &news.items,
+                news: &news,
                 growth: &growth,
                 empties_cache,
                 turn,
@@ -200,7 +200,6 @@ impl Admission {
             match self.send_recorded(transaction, &resources).await? {
                 Ok(()) => {
                     plans.charged_in(tenant, turn.counter, turn.window.minute(now)).await;
-                    self.room.tidying.written(news.bytes);
                     self.forget(&growth, empties_cache);
                     return Ok(Committed::Now);
                 }

@@ -7,7 +7,7 @@ use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_dynamodb::{
     Client,
     error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
-    types::{AttributeValue, CancellationReason, KeysAndAttributes},
+    types::{AttributeValue, CancellationReason, KeysAndAttributes, WriteRequest},
 };
 use aws_smithy_http_client::{
     Builder,
@@ -114,6 +114,8 @@ pub(crate) async fn read_item(
 
 /// Turns of a batch that is not done as a whole.
 const BATCH_ATTEMPTS_MAX: u32 = 6;
+/// Items of one batch that writes. Source: BatchWriteItem's own limit.
+const BATCH_WRITES_MAX: usize = 25;
 
 /// The items of at most 100 keys, those that are there, in any order. DynamoDB may do a part of a batch and leave the rest
 /// to be asked for again.
@@ -138,6 +140,34 @@ pub(crate) async fn read_batch(
         }
     }
     Err(Problem::Unavailable { doing, source: None })
+}
+
+/// Writes in batches that are no transaction: for rows that nothing leads to yet, or any more.
+///
+/// # Errors
+/// [`store_problem`]'s, of what is being done; [`Problem::Unavailable`] when not all of it was done.
+pub(crate) async fn write_batch(
+    client: &Client,
+    table: &str,
+    writes: &[WriteRequest],
+    doing: &'static str,
+) -> Result<(), Problem> {
+    for batch in writes.chunks(BATCH_WRITES_MAX) {
+        let mut left = batch.to_vec();
+        for attempt in 0..BATCH_ATTEMPTS_MAX {
+            pause(attempt).await;
+            let reply = client.batch_write_item().request_items(table, left).send().await;
+            let reply = reply.map_err(|err| store_problem(doing, err))?;
+            left = reply.unprocessed_items.unwrap_or_default().remove(table).unwrap_or_default();
+            if left.is_empty() {
+                break;
+            }
+        }
+        if !left.is_empty() {
+            return Err(Problem::Unavailable { doing, source: None });
+        }
+    }
+    Ok(())
 }
 
 /// A text as DynamoDB has it.

@@ -28,12 +28,11 @@ use crate::{
     registry::{Freshness, Registry},
     resolve::Resolver,
     scope::{Room, TenantScope, settings_id},
-    search::Tidying,
     seats::Seats,
     tenant::{Status, Tenant},
     turnstile::{Running, Turnstile},
     vault::Vault,
-    vend::{self, Kept, Vend, Vendor},
+    vend::{self, Kept, Sessions, Tagger, Vend, Vendor},
     watch::Watch,
 };
 
@@ -120,7 +119,7 @@ async fn open_entrance(config: Config, aws: &Aws, clock: Clock) -> Result<(Resol
         tokio::join!(resolver.warm(), invoker.warm(), Sealer::open(secrets, secret_id, clock.clone()));
     warmed?;
     let store = aws_sdk_dynamodb::config::Builder::from(&aws.sdk).build();
-    let vendor = Vendor::new(invoker, (store, Arc::clone(&watch)), clock.clone());
+    let vendor = Vendor { invoker, sessions: Sessions::new(store, Arc::clone(&watch), clock.clone()) };
     let entrance = Entrance {
         vendor,
         sealer: Arc::new(sealer?),
@@ -175,12 +174,11 @@ pub async fn start_registrar(config: Config) -> Result<Registrar, Problem> {
 pub async fn start_vend(config: Config) -> Result<Vend, Problem> {
     let aws = Aws::load(&config).await?;
     let role_arn = setting(&config, "TENANT_ROLE_ARN")?.to_owned();
-    let sts = aws_sdk_sts::Client::new(&aws.sdk);
+    let tagger = Tagger::new(aws_sdk_sts::Client::new(&aws.sdk), role_arn);
     let resolver = resolver(config, &aws, (Freshness::Read, Clock::System))?;
-    // Who am I is a question that needs no right: it only opens the connection.
-    let (warmed, _who) = tokio::join!(resolver.warm(), sts.get_caller_identity().send());
+    let (warmed, ()) = tokio::join!(resolver.warm(), tagger.warm());
     warmed?;
-    Ok(Vend { resolver, sts, role_arn })
+    Ok(Vend { resolver, tagger })
 }
 
 fn resolver(config: Config, aws: &Aws, (freshness, clock): (Freshness, Clock)) -> Result<Resolver, Problem> {
@@ -243,7 +241,6 @@ impl Entrance {
             clock: self.clock.clone(),
             contact: self.contact.clone(),
             staged: std::sync::Mutex::default(),
-            tidying: Tidying::default(),
         });
         room.write_denials().await;
         let admission = Admission::new(Arc::clone(&room), operation).await?;

@@ -77,7 +77,7 @@ pub use feature::{Feature, Overrides};
 pub use gauge::Gauge;
 pub use invoke::Answered;
 pub use key::{CollectionName, CollectionNameError, ItemId, ItemIdError};
-pub use meter::{Meter, StreamEvent, StreamReply, start_meter};
+pub use meter::{Meter, StreamEvent, StreamReply, start_meter, start_meter_at};
 pub use plan::{AuditEnd, Erasure, Limits, Moving, Placement, Plan, Spread};
 pub use problem::{Cause, Denial, Problem, Unauthenticated};
 pub use profile::Profile;

@@ -1,10 +1,13 @@
 //! What follows a write and is no part of it: the streams of the table of all and of tenants' own, change by change.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::{
-    CollectionName, Config, Plan, Problem, TenantId,
+    Access, CollectionName, Config, Plan, Problem, TenantId,
     aws::Aws,
     clock::Clock,
     entrance::setting,
@@ -12,6 +15,8 @@ use crate::{
     fetch::Fetch,
     metric,
     recount::{Recounted, Stock},
+    vend::{Sessions, Tagger},
+    watch::Watch,
 };
 
 mod change;
@@ -19,11 +24,14 @@ mod denials;
 mod erased;
 mod heads;
 mod lifecycle;
+mod merges;
 mod rollups;
 mod stocks;
 
 pub(crate) use change::Change;
 use heads::Heads;
+pub use merges::MERGES_END_S;
+use merges::Merges;
 use stocks::Stocks;
 
 /// A batch of the stream, in the order of its changes. Source: Lambda's event of a DynamoDB stream.
@@ -64,6 +72,8 @@ pub(crate) struct Alarm {
 pub struct Meter {
     heads: Heads,
     stocks: Stocks,
+    merges: Merges,
+    watch: Arc<Watch>,
     events: Events,
     clock: Clock,
     metrics_namespace: Option<String>,
@@ -81,11 +91,36 @@ impl std::fmt::Debug for StreamEvent {
 /// [`Problem::Internal`] for a wrong setting.
 pub async fn start_meter(config: Config, collections: Vec<CollectionName>) -> Result<Meter, Problem> {
     let aws = Aws::load(&config).await?;
+    open_meter(config, &aws, collections).await
+}
+
+/// Starts the same with these credentials, at this endpoint, by this way to it.
+///
+/// # Errors
+/// As [`start_meter`].
+pub async fn start_meter_at(
+    config: Config,
+    access: Access,
+    collections: Vec<CollectionName>,
+) -> Result<Meter, Problem> {
+    let aws = Aws::at(&config, access).await?;
+    open_meter(config, &aws, collections).await
+}
+
+async fn open_meter(config: Config, aws: &Aws, collections: Vec<CollectionName>) -> Result<Meter, Problem> {
     let table = setting(&config, "DATA_TABLE")?.to_owned();
+    let tagger =
+        Tagger::new(aws_sdk_sts::Client::new(&aws.sdk), setting(&config, "INDEX_ROLE_ARN")?.to_owned());
     let client = aws_sdk_dynamodb::Client::new(&aws.sdk);
     // The first batch is not to wait for a connection. That nobody has no plan is nothing to stop for.
-    drop(Plan::fetch(&client, &table, &TenantId::spell([0; 16])).await);
+    let nobody = TenantId::spell([0; 16]);
+    let (_none, ()) = tokio::join!(Plan::fetch(&client, &table, &nobody), tagger.warm());
+    let watch = Arc::new(Watch::new(config.metrics_namespace().map(str::to_owned), Clock::System));
+    let store = aws_sdk_dynamodb::config::Builder::from(&aws.sdk).build();
+    let sessions = Sessions::new(store, Arc::clone(&watch), Clock::System);
     Ok(Meter {
+        merges: Merges { tagger, sessions, table: table.as_str().into() },
+        watch,
         stocks: Stocks::new(client.clone(), table.clone(), collections),
         heads: Heads { client, table },
         events: Events::new(Fetch::new(&config), &aws.sdk, &config.region)?,
@@ -96,8 +131,8 @@ pub async fn start_meter(config: Config, collections: Vec<CollectionName>) -> Re
 
 impl Meter {
     /// Takes a batch, and gives the lines of its metrics for standard output. What can't be read, or can't be followed just
-    /// now, Lambda gives once more.
-    pub async fn take(&self, event: StreamEvent) -> (StreamReply, String) {
+    /// now, Lambda gives once more. What is left of the time until this deadline is for merges.
+    pub async fn take(&self, event: StreamEvent, deadline: Instant) -> (StreamReply, String) {
         let mut changes = Vec::with_capacity(event.records.len());
         let mut unread = None;
         for record in &event.records {
@@ -112,8 +147,13 @@ impl Meter {
         }
         // Boxed, since a caller's future would be as large as all that this one waits for.
         let first = changes.first().map(|change| change.sequence.clone());
+        let due = merges::due(&changes);
         match Box::pin(self.follow(changes, denials::broken(&event.records))).await {
-            Ok(lines) => (StreamReply::from(unread), lines),
+            Ok(lines) => {
+                // Last, since nothing depends on it: whatever comes of it, the batch is taken.
+                self.merges.follow(due, deadline).await;
+                (StreamReply::from(unread), lines + &self.watch.take().unwrap_or_default())
+            }
             Err(problem) => {
                 let cause = std::error::Error::source(&problem).map(ToString::to_string);
                 tracing::error!(code = problem.code(), cause, "the stream could not be followed");

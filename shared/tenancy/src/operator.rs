@@ -32,7 +32,7 @@ mod usage;
 
 use followers::Followers;
 
-pub use crate::registry::ROUTE_TTL_S;
+pub use crate::{meter::MERGES_END_S, registry::ROUTE_TTL_S};
 pub use denials::DenialRecord;
 pub use eraser::Erased;
 pub use keys::Rewrapped;

@@ -19,7 +19,6 @@ use crate::{
     record::{Raw, Record, Stored, prepare},
     registrant::Registrant,
     registry::Registry,
-    search::Tidying,
     staged::Staged,
     tenant::{Caller, Status, TenantId, Tier},
     turnstile::{Known, Running},
@@ -111,7 +110,6 @@ pub(crate) struct Room {
     /// Whom to ask for more than a limit leaves.
     pub(crate) contact: Option<Arc<str>>,
     pub(crate) staged: Mutex<Staged>,
-    pub(crate) tidying: Tidying,
 }
 
 /// One page of a listing.
@@ -199,7 +197,6 @@ impl Room {
             clock: self.clock.clone(),
             contact: self.contact.clone(),
             staged: Mutex::default(),
-            tidying: Tidying::default(),
         }
     }
 }

@@ -4,7 +4,8 @@
 //! never behind. Now and then the news become a *segment*, in which each record has a *listing* and each word its
 //! postings, sorted, in pages of one read unit; segments become larger ones, and each says which of its listings are
 //! dead by now. A *manifest* leads to all of them, and changes by a condition on itself: rows are written before it and
-//! removed after it, so whoever reads it finds an index that is whole, wherever a writer has stopped.
+//! removed after it, so whoever reads it finds an index that is whole, wherever a writer has stopped. Calls write news and
+//! read; the stream's function merges.
 
 mod ask;
 mod bytes;
@@ -26,8 +27,8 @@ mod words;
 
 pub(crate) use ask::search;
 pub(crate) use entry::{Entry, Listed, RecordName, write_news};
-pub(crate) use store::news_item;
-pub(crate) use tidy::{Tidying, tidy};
+pub(crate) use store::{Index, news_item};
+pub(crate) use tidy::{NEWS, is_looked_at, tidy};
 
 use crate::key::{CollectionName, ItemId, SEARCH_PARTITIONS, SearchPart};
 

@@ -3,7 +3,6 @@
 use crate::{
     Problem, TenantScope,
     admission::{Admission, Committed, Outcome},
-    search::tidy,
 };
 
 /// What an operation may do to its tenant's data.
@@ -59,7 +58,7 @@ impl Admission {
             Effect::Read => {}
         }
         loop {
-            let (room, begun) = (self.room(), self.begun());
+            let begun = self.begun();
             let (committed, ended) = if effect == Effect::Uncharged {
                 // One after the other: whether it found its own record among what it counts would be luck.
                 let ended = work(scope).await;
@@ -78,11 +77,7 @@ impl Admission {
                 return ended;
             }
             match committed? {
-                Committed::Now => {
-                    // Lambda freezes the process after the reply, so this is awaited.
-                    tidy(&room).await;
-                    return ended;
-                }
+                Committed::Now => return ended,
                 Committed::Again(again, admission) => (scope, self) = (again, *admission),
                 before @ Committed::Before(_) => return Ok(replayed(before, keep)?),
             }
@@ -107,7 +102,6 @@ impl Admission {
             }
         }
         loop {
-            let room = self.room();
             // One that can't be kept has failed, and is charged and recorded as that.
             let ended = work(scope).await.and_then(|done| {
                 self.check_result((keep.outcome)(&done))?;
@@ -128,10 +122,7 @@ impl Admission {
                 return ended;
             }
             match committed? {
-                Committed::Now => {
-                    tidy(&room).await;
-                    return ended;
-                }
+                Committed::Now => return ended,
                 Committed::Again(again, admission) => (scope, self) = (again, *admission),
                 before @ Committed::Before(_) => return Ok(replayed(before, keep)?),
             }

@@ -1,30 +1,22 @@
 //! Credentials of one tenant: how `vend` makes them, and how the functions ask for them and keep them.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
-use aws_credential_types::Credentials;
-use moka::future::Cache;
-use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Answered, Bearer, Denial, EventKind, Evidence, Problem,
-    aws::store_problem,
-    clock::Clock,
+    Answered, Bearer, EventKind, Evidence, Problem,
     invoke::Invoker,
     resolve::{Position, Resolver},
-    tenant::{Proof, Tenant, TenantId},
-    watch::{Watch, Watched},
+    tenant::{Proof, Tenant},
 };
+
+mod session;
+
+pub(crate) use session::{Kept, Sessions, Tagger};
 
 /// What is done by asking `vend`.
 pub(crate) const ASKING: &str = "asking for credentials";
-/// The shortest session that STS gives.
-const SESSION_S: i32 = 900;
-/// Kept credentials are renewed this long before they end.
-const RENEW_BEFORE_S: i64 = 300;
-/// Tenants whose credentials an instance keeps: also the most that a hostile handler in it could reach.
-const TENANTS_MAX: u64 = 200;
 
 /// What a function asks `vend`, and begins with what it asks `domains`: the evidence that needs no trust in the asker.
 #[derive(Serialize, Deserialize)]
@@ -89,8 +81,7 @@ impl fmt::Debug for Grant {
 #[derive(Debug)]
 pub struct Vend {
     pub(crate) resolver: Resolver,
-    pub(crate) sts: aws_sdk_sts::Client,
-    pub(crate) role_arn: String,
+    pub(crate) tagger: Tagger,
 }
 
 impl Vend {
@@ -110,106 +101,28 @@ impl Vend {
     }
 
     async fn grant(&self, tenant: Tenant) -> Result<Grant, Problem> {
-        let tag = aws_sdk_sts::types::Tag::builder()
-            .key("tenant")
-            .value(tenant.id.as_str())
-            .build()
-            .map_err(|err| Problem::internal("tagging a session", err))?;
-        let reply = self
-            .sts
-            .assume_role()
-            .role_arn(&self.role_arn)
-            .role_session_name(tenant.id.as_str())
-            .duration_seconds(SESSION_S)
-            .tags(tag)
-            .send()
-            .await
-            .map_err(|err| store_problem("assuming the tenant role", err))?;
-        let session = reply
-            .credentials
-            .ok_or_else(|| Problem::internal("assuming the tenant role", "no credentials came back"))?;
-        Ok(Grant {
-            tenant: tenant.id.to_string(),
-            access_key_id: session.access_key_id,
-            secret_access_key: session.secret_access_key,
-            session_token: session.session_token,
-            expires_s: session.expiration.secs().min(tenant.proof.expires_s),
-        })
+        let session = self.tagger.session(&tenant.id).await?;
+        Ok(Grant { expires_s: session.expires_s.min(tenant.proof.expires_s), ..session })
     }
 }
 
-/// Asks `vend`, and keeps what it gets until five minutes before its end.
+/// Asks `vend`, and keeps what it gets.
 #[derive(Debug)]
 pub(crate) struct Vendor {
-    invoker: Invoker,
-    sdk: aws_sdk_dynamodb::Config,
-    watch: Arc<Watch>,
-    clock: Clock,
-    kept: Cache<(TenantId, u64), Arc<Kept>>,
-}
-
-/// A tenant's own store client, and until when it works.
-#[derive(Debug)]
-pub(crate) struct Kept {
-    pub(crate) client: aws_sdk_dynamodb::Client,
-    credentials: Credentials,
-    renew_s: i64,
-}
-
-impl Kept {
-    /// KMS as this tenant may use it. Made when it is needed, which is once for a data key: most calls need none.
-    pub(crate) fn kms(&self, sdk: &aws_sdk_kms::Config) -> aws_sdk_kms::Client {
-        let credentials = self.credentials.clone();
-        aws_sdk_kms::Client::from_conf(sdk.to_builder().credentials_provider(credentials).build())
-    }
+    pub(crate) invoker: Invoker,
+    pub(crate) sessions: Sessions,
 }
 
 impl Vendor {
-    pub(crate) fn new(
-        invoker: Invoker,
-        (sdk, watch): (aws_sdk_dynamodb::Config, Arc<Watch>),
-        clock: Clock,
-    ) -> Self {
-        let kept = Cache::builder().max_capacity(TENANTS_MAX).time_to_live(Duration::from_secs(900)).build();
-        Self { invoker, sdk, watch, clock, kept }
-    }
-
     /// The store as this tenant may see it. Single-flight for each (tenant, epoch): a change by the operator makes
     /// the next request ask again.
     pub(crate) async fn client(&self, tenant: &Tenant) -> Result<Arc<Kept>, Problem> {
-        let key = (tenant.id.clone(), tenant.epoch);
-        if let Some(kept) = self.kept.get(&key).await {
-            if self.clock.now().seconds() < kept.renew_s {
-                return Ok(kept);
-            }
-            self.kept.invalidate(&key).await;
-        }
-        self.kept.try_get_with(key, self.ask(tenant)).await.map_err(Problem::again)
+        self.sessions.of((tenant.id.clone(), tenant.epoch), self.ask(tenant)).await
     }
 
-    async fn ask(&self, tenant: &Tenant) -> Result<Arc<Kept>, Problem> {
+    async fn ask(&self, tenant: &Tenant) -> Result<Grant, Problem> {
         let request = VendRequest::of(tenant.proof.clone());
-        let grant = self.invoker.invoke::<_, VendReply>(&request).await?.granted(ASKING)?;
-        if grant.tenant != tenant.id.as_str() {
-            return Err(Problem::unauthenticated(Denial::CrossTenant, None));
-        }
-        let secret = SecretString::from(grant.secret_access_key);
-        let token = SecretString::from(grant.session_token);
-        let credentials = Credentials::new(
-            grant.access_key_id,
-            secret.expose_secret(),
-            Some(token.expose_secret().to_owned()),
-            None,
-            "vend",
-        );
-        let watched = Watched { watch: Arc::clone(&self.watch), tenant: tenant.id.clone() };
-        let config =
-            self.sdk.to_builder().credentials_provider(credentials.clone()).interceptor(watched).build();
-        let client = aws_sdk_dynamodb::Client::from_conf(config);
-        // A token that ends soon still serves until it ends; it is only never kept beyond that.
-        let left_s = grant.expires_s.saturating_sub(self.clock.now().seconds());
-        let early_s = RENEW_BEFORE_S.min(left_s.div_euclid(2)).max(0);
-        Ok(Arc::new(Kept { client, credentials, renew_s: grant.expires_s.saturating_sub(early_s) }))
+        self.invoker.invoke::<_, VendReply>(&request).await?.granted(ASKING)
     }
 }
 

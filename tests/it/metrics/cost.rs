@@ -46,7 +46,7 @@ async fn a_batch_is_four_calls_of_the_store_however_many_records_and_tenants_it_
             count(&stack.local.aws.calls_of_followers()) - count(&calls)
         };
         assert_eq!(["BatchGetItem", "TransactWriteItems", "PutItem"].map(more), [3, 1, 0]);
-        let sum = |units: &std::collections::BTreeMap<String, f64>| units.values().sum::<f64>();
+        let sum = |units: &std::collections::BTreeMap<(String, String), f64>| units.values().sum::<f64>();
         let consumed = sum(&stack.local.aws.units()) - sum(&units);
         assert!(consumed > 0.0 && consumed <= units_max, "{} records: {consumed}", batch.len());
     }

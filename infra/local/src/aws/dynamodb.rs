@@ -150,8 +150,13 @@ impl Dynamo {
         facts::needs(self, operation, body)
     }
 
-    /// Does it.
-    pub async fn serve(&self, operation: &str, mut body: Value) -> Reply {
+    /// Does it, for nobody.
+    pub async fn serve(&self, operation: &str, body: Value) -> Reply {
+        self.serve_for("", operation, body).await
+    }
+
+    /// Does it for a role, whose units they are.
+    pub(super) async fn serve_for(&self, role_arn: &str, operation: &str, mut body: Value) -> Reply {
         self.name_tables(&mut body);
         if let Some(reply) = self.guarded(operation, &body) {
             return reply;
@@ -180,7 +185,7 @@ impl Dynamo {
             "DescribeTable" => self.feed.describe(&table, &mut reply.body),
             _ => {}
         }
-        self.units.count(called, unasked, &mut reply.body);
+        self.units.count((role_arn, called), unasked, &mut reply.body);
         reply
     }
 
@@ -216,8 +221,8 @@ impl Dynamo {
         self.feed.taken()
     }
 
-    /// Read and write units since the start, by operation.
-    pub(super) fn units(&self) -> BTreeMap<String, f64> {
+    /// Read and write units since the start, by role and operation.
+    pub(super) fn units(&self) -> BTreeMap<(String, String), f64> {
         self.units.so_far()
     }
 

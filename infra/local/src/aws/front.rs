@@ -147,9 +147,9 @@ impl Aws {
         self.door.ledger.calls_of_followers()
     }
 
-    /// Read and write units of DynamoDB since the start, by operation.
+    /// Read and write units of DynamoDB since the start, by the ARN of the role and operation.
     #[must_use]
-    pub fn units(&self) -> BTreeMap<String, f64> {
+    pub fn units(&self) -> BTreeMap<(String, String), f64> {
         self.door.dynamo.units()
     }
 
@@ -187,7 +187,12 @@ impl Aws {
 
     /// Makes the next call of this service and operation go wrong that has this text in its body.
     pub fn fault_within(&self, fault: Fault, text: &str) {
-        self.door.ledger.add_fault(fault, text);
+        self.door.ledger.add_fault(fault, text, false);
+    }
+
+    /// Makes the next such call go wrong of a function that follows a stream.
+    pub fn fault_of_follower(&self, fault: Fault, text: &str) {
+        self.door.ledger.add_fault(fault, text, true);
     }
 
     /// Answers a request without a connection: it is signed and allowed, or refused, all the same.
@@ -288,7 +293,7 @@ impl Door {
         let operation = operation(head, &signed.service, &body);
         let follows = self.followers.contains(&signed.session.role_arn);
         self.ledger.count_call(&signed.service, &operation, follows);
-        let fault = if follows { None } else { self.ledger.take_fault(&signed.service, &operation, &body) };
+        let fault = self.ledger.take_fault((&signed.service, &operation), &body, follows);
         match fault {
             Some(FaultKind::Before) => return Outcome::Json(Reply::fault("InternalServerError")),
             Some(FaultKind::Throttle) => {
@@ -345,7 +350,7 @@ impl Door {
             return Reply::refused("AccessDeniedException", &message);
         }
         match service {
-            "dynamodb" => self.dynamo.serve(operation, body).await,
+            "dynamodb" => self.dynamo.serve_for(&session.role_arn, operation, body).await,
             "kms" => self.kms.serve(operation, body).await,
             "events" => self.events.serve(operation, &body),
             _ => self.secrets.serve(operation, body).await,

@@ -45,6 +45,7 @@ pub(super) struct Ledger {
     denials: Mutex<Vec<String>>,
     /// Each with what the body of its call has in it.
     faults: Mutex<Vec<(Fault, String)>>,
+    faults_of_followers: Mutex<Vec<(Fault, String)>>,
 }
 
 impl Ledger {
@@ -78,13 +79,22 @@ impl Ledger {
         open(&self.denials).clone()
     }
 
-    pub(super) fn add_fault(&self, fault: Fault, text: &str) {
-        open(&self.faults).push((fault, text.to_owned()));
+    pub(super) fn add_fault(&self, fault: Fault, text: &str, follows: bool) {
+        let faults = if follows { &self.faults_of_followers } else { &self.faults };
+        open(faults).push((fault, text.to_owned()));
     }
 
     /// The oldest fault that waits for such a call.
-    pub(super) fn take_fault(&self, service: &str, operation: &str, body: &[u8]) -> Option<FaultKind> {
-        let mut faults = open(&self.faults);
+    pub(super) fn take_fault(
+        &self,
+        (service, operation): (&str, &str),
+        body: &[u8],
+        follows: bool,
+    ) -> Option<FaultKind> {
+        let mut faults = open(if follows { &self.faults_of_followers } else { &self.faults });
+        if faults.is_empty() {
+            return None;
+        }
         let body = String::from_utf8_lossy(body);
         let hits = |(fault, text): &(Fault, String)| {
             fault.service == service && fault.operation == operation && body.contains(text)

@@ -1,9 +1,6 @@
 //! What a call's writes are for searches: rows of the same transaction.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -15,23 +12,18 @@ use crate::{
     staged::{Change, Place, Write},
 };
 
-/// The rows, and the bytes in them.
-pub(super) struct News {
-    pub(super) items: Vec<HashMap<String, AttributeValue>>,
-    pub(super) bytes: usize,
-}
-
 /// The news of all writes; none where no record is concerned that can be found.
-pub(super) fn of(room: &Arc<Room>, writes: &BTreeMap<Place, Write>) -> Result<News, Problem> {
+pub(super) fn of(
+    room: &Room,
+    writes: &BTreeMap<Place, Write>,
+) -> Result<Vec<HashMap<String, AttributeValue>>, Problem> {
     let entries: Vec<Entry> = writes.iter().filter_map(|(place, write)| entry(place, write)).collect();
     let rows = write_news(&entries)?;
-    let bytes = rows.iter().map(Vec::len).sum();
     let item = |row: Vec<u8>| {
         let id = ItemId::make(room.clock.now())?;
-        Ok(news_item(room, id.to_string(), &row))
+        Ok(news_item(&room.tenant, id.to_string(), &row))
     };
-    let items = rows.into_iter().map(item).collect::<Result<_, Problem>>()?;
-    Ok(News { items, bytes })
+    rows.into_iter().map(item).collect()
 }
 
 fn entry((shelf, id): &Place, write: &Write) -> Option<Entry> {

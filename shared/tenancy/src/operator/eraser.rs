@@ -38,8 +38,8 @@ impl Operator {
     /// Says of a suspended tenant that it is erased, which nothing takes back, and how. From here on it is unknown to
     /// everybody. Nothing is removed yet. It needs the eraser's role.
     ///
-    /// Instances may know the plan before for [`super::ROUTE_TTL_S`] seconds, and what they began ends with its function's
-    /// timeout: wait that long before [`Operator::erase_tenant`], or rows of theirs may come after it.
+    /// Instances may know the plan before for [`super::ROUTE_TTL_S`] seconds, and what they began, merges of the stream's
+    /// function among it, ends with its function's timeout: wait that long before [`Operator::erase_tenant`], or rows of theirs may come after it.
     ///
     /// # Errors
     /// [`Problem::Invalid`] when `confirmed` is not the tenant's id. [`Problem::Conflict`] for a tenant that is served, is

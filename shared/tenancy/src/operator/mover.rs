@@ -59,7 +59,30 @@ struct Way<'m> {
 }
 
 impl Operator {
-    /// Moves a tenant's data. While it is copied the tenant's calls read and don't write; for the last changes none is
+    /// Says of a tenant that its data is being copied there, and makes the table. Nothing is copied yet.
+    ///
+    /// The stream's function may be merging the tenant's index of searches by the plan before: wait [`super::MERGES_END_S`]
+    /// seconds before [`Operator::move_tenant`], or rows of such a merge may come between, and the sides not agree, or
+    /// where nothing leads to them.
+    ///
+    /// # Errors
+    /// As [`Operator::move_tenant`].
+    pub async fn begin_move(&self, id: &TenantId, to: Placement) -> Result<Plan, Problem> {
+        let plan = self.standing_plan(id).await?;
+        if to == Placement::Dedicated {
+            if plan.tier != Tier::Business {
+                let detail = "only a tenant of the tier business has a table of its own".to_owned();
+                return Err(Problem::Invalid { detail });
+            }
+            self.make_table(&to.table(&self.data.as_str().into(), id)).await?;
+        }
+        if plan.placement == to || plan.moving.is_some() {
+            return Ok(plan);
+        }
+        self.change_plan(id, |plan| Plan { moving: Some(Moving::Copying), ..plan }).await
+    }
+
+    /// Moves a tenant's data, from [`Operator::begin_move`] on. While it is copied the tenant's calls read and don't write; for the last changes none is
     /// served. The move is decided only if both sides have the same items and as many as the tenant's own count says.
     ///
     /// Every step is said by the plan and can be repeated: after an interruption the same call goes on, and one to
@@ -75,15 +98,8 @@ impl Operator {
         to: Placement,
         collections: &[CollectionName],
     ) -> Result<Moved, Problem> {
-        let mut plan = self.standing_plan(id).await?;
-        if to == Placement::Dedicated && plan.tier != Tier::Business {
-            let detail = "only a tenant of the tier business has a table of its own".to_owned();
-            return Err(Problem::Invalid { detail });
-        }
+        let mut plan = self.begin_move(id, to).await?;
         let way = self.way(id, to, collections).await?;
-        if to == Placement::Dedicated {
-            self.make_table(&way.to).await?;
-        }
         let mut sum = None;
         if plan.placement != to {
             (plan, sum) = self.copy_and_decide(plan, to, &way).await?;
@@ -105,9 +121,6 @@ impl Operator {
         to: Placement,
         way: &Way<'_>,
     ) -> Result<(Plan, Option<Sum>), Problem> {
-        if plan.moving.is_none() {
-            plan = self.change_plan(way.id, |plan| Plan { moving: Some(Moving::Copying), ..plan }).await?;
-        }
         if plan.moving == Some(Moving::Copying) {
             for partition in &way.partitions {
                 self.copy(way, plan.epoch, partition).await?;

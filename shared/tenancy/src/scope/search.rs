@@ -1,13 +1,28 @@
 //! Searching what a tenant keeps.
 
-use super::TenantScope;
+use std::sync::Arc;
+
+use super::{Room, TenantScope};
 use crate::{
     CollectionName, ItemId, Problem,
-    search::{Hit, search},
+    search::{Hit, Index, search},
 };
 
 /// Records that one search finds.
 pub const HITS_MAX: u32 = 50;
+
+impl Room {
+    /// The index of the tenant's searches.
+    pub(crate) fn index(&self) -> Index {
+        Index {
+            client: self.store.client.clone(),
+            tenant: self.tenant.clone(),
+            table: Arc::clone(&self.table),
+            plans: Arc::clone(self.plans.table()),
+            epoch: self.plan.epoch,
+        }
+    }
+}
 
 impl TenantScope {
     /// Where people see an item: in the SaaS, if the deployment says where, else where the REST API has it.

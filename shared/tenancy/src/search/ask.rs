@@ -9,7 +9,7 @@ use super::{
     entry::{News, RecordName},
     find::{Candidate, find},
     rows::Rows,
-    store::{Amount, Reads, read_manifest, read_news, with_rows},
+    store::{Reads, read_manifest, read_news, with_rows},
     words::Asked,
 };
 use crate::{
@@ -39,10 +39,10 @@ async fn attempt(
     limit: usize,
     reads: Reads,
 ) -> Result<Option<Vec<Hit>>, Problem> {
+    let index = room.index();
     // In this order: what a merge takes from the news meanwhile is seen twice, and never not at all.
-    let news_rows = read_news(room, usize::MAX).await?;
-    let manifest = read_manifest(room).await?;
-    room.tidying.read(Amount::of(&news_rows));
+    let news_rows = read_news(&index, usize::MAX).await?;
+    let manifest = read_manifest(&index).await?;
     let mut news = News::default();
     for row in &news_rows {
         news.add(&row.body)?;
@@ -54,7 +54,7 @@ async fn attempt(
         let missing = limit.saturating_sub(hits.len());
         let count = looked_at.saturating_add(missing.max(looked_at));
         let work = |rows: &Rows| find(asked, &manifest, &news, rows, count);
-        let Some(mut found) = with_rows(room, &mut rows, reads, work).await? else { return Ok(None) };
+        let Some(mut found) = with_rows(&index, &mut rows, reads, work).await? else { return Ok(None) };
         let last = found.len() < count;
         let new = found.split_off(looked_at.min(found.len()));
         looked_at = looked_at.saturating_add(new.len());

@@ -1,13 +1,17 @@
 //! The index where it is kept: read and written with the tenant's own credentials, in the tenant's own partitions.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use aws_sdk_dynamodb::{
+    Client,
     operation::transact_write_items::TransactWriteItemsError,
     primitives::Blob,
     types::{
-        AttributeValue, ConditionCheck, Delete, DeleteRequest, KeysAndAttributes, Put, PutRequest,
-        TransactWriteItem, WriteRequest,
+        AttributeValue, Delete, DeleteRequest, KeysAndAttributes, Put, PutRequest, TransactWriteItem,
+        WriteRequest,
     },
 };
 
@@ -16,10 +20,10 @@ use super::{
     rows::{Change, Rows, Stop},
 };
 use crate::{
-    Problem,
-    aws::store_problem,
+    Plan, Problem, TenantId,
+    aws::{read_batch, store_problem, write_batch},
     key::{Family, SearchPart},
-    scope::{BATCH_MAX, Room},
+    scope::BATCH_MAX,
 };
 
 const READING: &str = "reading the search index";
@@ -29,6 +33,20 @@ const MANIFEST: &str = "MANIFEST";
 const TURNS_MAX: usize = 64;
 
 type Item = HashMap<String, AttributeValue>;
+
+/// Whose index it is, and where: what a call's room says of it, and what the stream's function finds out.
+#[derive(Debug)]
+pub(crate) struct Index {
+    // INVARIANT: `client` has a session that is tagged with `tenant`; who makes an index keeps it.
+    pub(crate) client: Client,
+    pub(crate) tenant: TenantId,
+    // INVARIANT: the table of the placement that the plan of this epoch has.
+    pub(crate) table: Arc<str>,
+    /// The table in which the plan is.
+    pub(crate) plans: Arc<str>,
+    /// The plan's.
+    pub(crate) epoch: u64,
+}
 
 /// How rows of segments are read. They never change, so that what is read at half the price is right if it is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,17 +76,16 @@ impl Amount {
 }
 
 /// All news, or those of the first page, the oldest first.
-pub(super) async fn read_news(room: &Room, pages_max: usize) -> Result<Vec<NewsRow>, Problem> {
+pub(super) async fn read_news(index: &Index, pages_max: usize) -> Result<Vec<NewsRow>, Problem> {
     let mut news = Vec::new();
     let mut start = None;
     for _ in 0..pages_max {
-        let reply = room
-            .store
+        let reply = index
             .client
             .query()
-            .table_name(&*room.table)
+            .table_name(&*index.table)
             .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", partition(room, Family::Search(SearchPart::News)))
+            .expression_attribute_values(":pk", partition(index, Family::Search(SearchPart::News)))
             .consistent_read(true)
             .set_exclusive_start_key(start)
             .send()
@@ -88,13 +105,12 @@ pub(super) async fn read_news(room: &Room, pages_max: usize) -> Result<Vec<NewsR
 }
 
 /// The manifest; that of an empty index where there is none yet.
-pub(super) async fn read_manifest(room: &Room) -> Result<Manifest, Problem> {
-    let reply = room
-        .store
+pub(super) async fn read_manifest(index: &Index) -> Result<Manifest, Problem> {
+    let reply = index
         .client
         .get_item()
-        .table_name(&*room.table)
-        .set_key(Some(manifest_key(room)))
+        .table_name(&*index.table)
+        .set_key(Some(manifest_key(index)))
         .consistent_read(true)
         .send()
         .await
@@ -105,7 +121,7 @@ pub(super) async fn read_manifest(room: &Room) -> Result<Manifest, Problem> {
 
 /// Works with the rows that it wants, read turn by turn; `None` where a row is gone, since the manifest has changed.
 pub(super) async fn with_rows<T>(
-    room: &Room,
+    index: &Index,
     rows: &mut Rows,
     reads: Reads,
     work: impl Fn(&Rows) -> Result<T, Stop>,
@@ -115,7 +131,7 @@ pub(super) async fn with_rows<T>(
             Ok(done) => return Ok(Some(done)),
             Err(Stop::Malformed(err)) => return Err(err.into()),
             Err(Stop::Wanted(names)) => {
-                if !load(room, rows, reads, &names).await? {
+                if !load(index, rows, reads, &names).await? {
                     return Ok(None);
                 }
             }
@@ -126,7 +142,7 @@ pub(super) async fn with_rows<T>(
 
 /// Whether all of the rows are there.
 async fn load(
-    room: &Room,
+    index: &Index,
     rows: &mut Rows,
     reads: Reads,
     names: &BTreeSet<RowName>,
@@ -135,9 +151,10 @@ async fn load(
     for names in names.chunks(BATCH_MAX) {
         let mut asked: HashMap<String, RowName> =
             names.iter().map(|name| (name.to_string(), **name)).collect();
-        let how = KeysAndAttributes::builder().consistent_read(reads == Reads::Latest);
-        let keys = names.iter().map(|name| row_key(room, **name)).collect();
-        for item in room.read_batch(how, keys).await? {
+        let keys = names.iter().map(|name| row_key(index, **name)).collect();
+        let asked_for = KeysAndAttributes::builder().consistent_read(reads == Reads::Latest);
+        let asked_for = asked_for.set_keys(Some(keys)).build().map_err(fault)?;
+        for item in read_batch(&index.client, &index.table, asked_for, READING).await? {
             let name = sort_key(&item).and_then(|key| asked.remove(key));
             let (name, row) = name.zip(body(&item)).ok_or_else(not_whole)?;
             rows.insert(name, row);
@@ -152,28 +169,30 @@ async fn load(
 /// Writes the rows of a change and then the manifest that leads to them, in one transaction with the end of the news
 /// that are in them. `false` where another merger was first: then nothing leads to the rows, and they are removed.
 ///
-/// The plan is a condition too: a tenant that is being moved keeps what it has.
+/// The plan is a condition too: a tenant that is being moved or erased keeps what it has. The rows are not, since a transaction
+/// costs twice as much: who moves or erases a tenant waits for as long as a merge may take.
 pub(super) async fn publish(
-    room: &Room,
+    index: &Index,
     before: u64,
     change: &Change,
     taken: &[NewsRow],
 ) -> Result<bool, Problem> {
     let mut puts = Vec::with_capacity(change.puts.len());
     for (name, row) in &change.puts {
-        let put = PutRequest::builder().set_item(Some(item(row_key(room, *name), row))).build();
+        let put = PutRequest::builder().set_item(Some(item(row_key(index, *name), row))).build();
         let put = put.map_err(|err| Problem::internal(MERGING, err))?;
         puts.push(WriteRequest::builder().put_request(put).build());
     }
-    room.write_batch(puts).await?;
-    let mut actions = vec![check_plan(room)?, put_manifest(room, before, &change.manifest)?];
+    write_batch(&index.client, &index.table, &puts, MERGING).await?;
+    let still = Plan::of_epoch(&index.plans, &index.tenant, index.epoch).map_err(fault)?;
+    let mut actions = vec![still, put_manifest(index, before, &change.manifest)?];
     for NewsRow { sort_key, .. } in taken {
-        let key = key(partition(room, Family::Search(SearchPart::News)), sort_key.clone());
-        let delete = Delete::builder().table_name(&*room.table).set_key(Some(key));
+        let key = key(partition(index, Family::Search(SearchPart::News)), sort_key.clone());
+        let delete = Delete::builder().table_name(&*index.table).set_key(Some(key));
         let delete = delete.condition_expression("attribute_exists(pk)").build().map_err(fault)?;
         actions.push(TransactWriteItem::builder().delete(delete).build());
     }
-    let request = room.store.client.transact_write_items().set_transact_items(Some(actions));
+    let request = index.client.transact_write_items().set_transact_items(Some(actions));
     let dropped = match request.send().await {
         Ok(_) => &change.drops,
         Err(err)
@@ -182,26 +201,29 @@ pub(super) async fn publish(
                 .is_some_and(TransactWriteItemsError::is_transaction_canceled_exception) =>
         {
             let own: Vec<RowName> = change.puts.iter().map(|(name, _)| *name).collect();
-            remove(room, own.iter().map(|name| row_key(room, *name)).collect()).await?;
+            remove(index, own.iter().map(|name| row_key(index, *name)).collect()).await?;
             return Ok(false);
         }
         // Nobody knows whether it was done, so the rows stay: they are removed with their segment.
         Err(err) => return Err(store_problem(MERGING, err)),
     };
-    remove(room, dropped.iter().map(|name| row_key(room, *name)).collect()).await?;
+    remove(index, dropped.iter().map(|name| row_key(index, *name)).collect()).await?;
     Ok(true)
 }
 
 /// Removes at most so many rows of a segment that nothing leads to, those of mergers that lost too. Whether it was all.
-pub(super) async fn remove_segment(room: &Room, segment: SegmentId, rows_max: i32) -> Result<bool, Problem> {
+pub(super) async fn remove_segment(
+    index: &Index,
+    segment: SegmentId,
+    rows_max: i32,
+) -> Result<bool, Problem> {
     let (family, prefix) = rows_of(segment);
-    let reply = room
-        .store
+    let reply = index
         .client
         .query()
-        .table_name(&*room.table)
+        .table_name(&*index.table)
         .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-        .expression_attribute_values(":pk", partition(room, family))
+        .expression_attribute_values(":pk", partition(index, family))
         .expression_attribute_values(":prefix", AttributeValue::S(prefix))
         .projection_expression("pk, sk")
         .limit(rows_max)
@@ -209,42 +231,31 @@ pub(super) async fn remove_segment(room: &Room, segment: SegmentId, rows_max: i3
         .await
         .map_err(|err| store_problem(MERGING, err))?;
     let all = reply.last_evaluated_key.is_none();
-    remove(room, reply.items.unwrap_or_default()).await?;
+    remove(index, reply.items.unwrap_or_default()).await?;
     Ok(all)
 }
 
-async fn remove(room: &Room, keys: Vec<Item>) -> Result<(), Problem> {
+async fn remove(index: &Index, keys: Vec<Item>) -> Result<(), Problem> {
     let mut writes = Vec::with_capacity(keys.len());
     for key in keys {
         let delete = DeleteRequest::builder().set_key(Some(key)).build();
         let delete = delete.map_err(|err| Problem::internal(MERGING, err))?;
         writes.push(WriteRequest::builder().delete_request(delete).build());
     }
-    room.write_batch(writes).await
+    write_batch(&index.client, &index.table, &writes, MERGING).await
 }
 
 /// The item of a row of news.
-pub(crate) fn news_item(room: &Room, sort_key: String, row: &[u8]) -> Item {
-    item(key(partition(room, Family::Search(SearchPart::News)), sort_key), row)
+pub(crate) fn news_item(tenant: &TenantId, sort_key: String, row: &[u8]) -> Item {
+    let partition = AttributeValue::S(Family::Search(SearchPart::News).of(tenant));
+    item(key(partition, sort_key), row)
 }
 
-fn check_plan(room: &Room) -> Result<TransactWriteItem, Problem> {
-    let check = ConditionCheck::builder()
-        .table_name(&**room.plans.table())
-        .key("pk", partition(room, Family::Plan))
-        .key("sk", AttributeValue::S("PLAN".to_owned()))
-        .condition_expression("epoch = :epoch")
-        .expression_attribute_values(":epoch", AttributeValue::N(room.plan.epoch.to_string()))
-        .build()
-        .map_err(fault)?;
-    Ok(TransactWriteItem::builder().condition_check(check).build())
-}
-
-fn put_manifest(room: &Room, before: u64, manifest: &Manifest) -> Result<TransactWriteItem, Problem> {
+fn put_manifest(index: &Index, before: u64, manifest: &Manifest) -> Result<TransactWriteItem, Problem> {
     let number = |n: u64| AttributeValue::N(n.to_string());
-    let mut item = item(manifest_key(room), &manifest.write());
+    let mut item = item(manifest_key(index), &manifest.write());
     item.insert("generation".to_owned(), number(manifest.generation));
-    let put = Put::builder().table_name(&*room.table).set_item(Some(item));
+    let put = Put::builder().table_name(&*index.table).set_item(Some(item));
     let put = match before {
         0 => put.condition_expression("attribute_not_exists(pk)"),
         _ => put
@@ -254,16 +265,16 @@ fn put_manifest(room: &Room, before: u64, manifest: &Manifest) -> Result<Transac
     Ok(TransactWriteItem::builder().put(put.build().map_err(fault)?).build())
 }
 
-fn partition(room: &Room, family: Family<'_>) -> AttributeValue {
-    AttributeValue::S(family.of(&room.tenant))
+fn partition(index: &Index, family: Family<'_>) -> AttributeValue {
+    AttributeValue::S(family.of(&index.tenant))
 }
 
-fn manifest_key(room: &Room) -> Item {
-    key(partition(room, Family::Search(SearchPart::Manifest)), MANIFEST.to_owned())
+fn manifest_key(index: &Index) -> Item {
+    key(partition(index, Family::Search(SearchPart::Manifest)), MANIFEST.to_owned())
 }
 
-fn row_key(room: &Room, name: RowName) -> Item {
-    key(partition(room, rows_of(name.segment).0), name.to_string())
+fn row_key(index: &Index, name: RowName) -> Item {
+    key(partition(index, rows_of(name.segment).0), name.to_string())
 }
 
 fn key(partition: AttributeValue, sort_key: String) -> Item {

@@ -1,4 +1,4 @@
-//! What calls would cost: the read and write units that the store says, by operation.
+//! What calls would cost: the read and write units that the store says, by role and operation.
 
 use std::{
     collections::BTreeMap,
@@ -25,10 +25,10 @@ const SAYING: [&str; 10] = [
 
 /// Units since the start.
 #[derive(Debug, Default)]
-pub(super) struct Units(Mutex<BTreeMap<String, f64>>);
+pub(super) struct Units(Mutex<BTreeMap<(String, String), f64>>);
 
 impl Units {
-    pub(super) fn so_far(&self) -> BTreeMap<String, f64> {
+    pub(super) fn so_far(&self) -> BTreeMap<(String, String), f64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -45,7 +45,7 @@ impl Units {
     }
 
     /// Counts what the store says, and takes it away where nobody has asked.
-    pub(super) fn count(&self, operation: &str, unasked: bool, reply: &mut Value) {
+    pub(super) fn count(&self, (role, operation): (&str, &str), unasked: bool, reply: &mut Value) {
         let said = reply.get(SAID);
         let one = |said: &Value| said.get("CapacityUnits").and_then(Value::as_f64);
         let units: f64 = match said {
@@ -53,8 +53,8 @@ impl Units {
             Some(table) => one(table).unwrap_or(0.0),
             None => return,
         };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(operation.to_owned()).or_default() +=
-            units;
+        let whose = (role.to_owned(), operation.to_owned());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(whose).or_default() += units;
         if unasked && let Some(members) = reply.as_object_mut() {
             members.remove(SAID);
         }

@@ -1,0 +1,135 @@
+//! What calls wrote for searches is merged behind them: under a session of the tenant whose index it is, which reaches that
+//! and nothing else, so that no mistake here reaches from one tenant to another.
+
+use std::{collections::BTreeSet, error::Error, sync::Arc, time::Duration};
+
+use tokio::time::{Instant, timeout_at};
+
+use super::Change;
+use crate::{
+    Placement, Plan, Problem, Status,
+    search::{Index, NEWS, is_looked_at, tidy},
+    tenant::TenantId,
+    vend::{Sessions, Tagger},
+};
+
+/// Time for one tenant's index, from before the look at its plan.
+const TENANT_TIME_MAX: Duration = Duration::from_secs(2);
+/// So many seconds after a change of the plan no merge goes on by the one before: its time is over, and so is the wait of the
+/// store for what it has asked last.
+pub const MERGES_END_S: u64 = 5;
+/// Time for all merges beside one batch: the shard's next changes wait for it.
+const TIME_MAX: Duration = Duration::from_secs(6);
+/// What is left of the function's time when the merges end.
+const RESERVE: Duration = Duration::from_secs(1);
+
+/// The merger of all tenants' indexes, one by one.
+#[derive(Debug)]
+pub(super) struct Merges {
+    pub(super) tagger: Tagger,
+    pub(super) sessions: Sessions,
+    /// The table of all.
+    pub(super) table: Arc<str>,
+}
+
+impl Merges {
+    /// Looks at the indexes of these tenants, each in the table whose stream told of it. What fails or is late is logged and
+    /// no more: the index is right all the same, and a later look goes on.
+    pub(super) async fn follow(&self, due: Vec<(TenantId, Placement)>, deadline: Instant) {
+        let now = Instant::now();
+        let end = deadline.checked_sub(RESERVE).unwrap_or(now).min(now + TIME_MAX);
+        for (tenant, side) in due {
+            let now = Instant::now();
+            if now >= end {
+                tracing::warn!(tenant.id = %tenant, "there was no time to look at the search index");
+                continue;
+            }
+            // Boxed, since a caller's future would be as large as all that this one waits for.
+            let look = timeout_at(end.min(now + TENANT_TIME_MAX), Box::pin(self.look(&tenant, side))).await;
+            let problem = match look {
+                Ok(Ok(())) => continue,
+                Ok(Err(problem)) => problem,
+                Err(late) => Problem::unavailable("merging the search index", late),
+            };
+            let (code, cause) = (problem.code(), problem.source().map(ToString::to_string));
+            tracing::warn!(tenant.id = %tenant, code, cause, "a merge of the search index has stopped");
+        }
+    }
+
+    async fn look(&self, tenant: &TenantId, side: Placement) -> Result<(), Problem> {
+        // There is no epoch to ask by: the plan, with its epoch, is read anew each time.
+        let key = (tenant.clone(), 0);
+        let store = self.sessions.of(key, self.tagger.session(tenant)).await?;
+        let plan = Plan::fetch(&store.client, &self.table, tenant).await?;
+        // What is being moved is left as it is, and so is what the stream tells of a table that the tenant has left.
+        if plan.status != Status::Active || plan.moving.is_some() || plan.placement != side {
+            return Ok(());
+        }
+        tidy(&Index {
+            client: store.client.clone(),
+            tenant: tenant.clone(),
+            table: plan.placement.table(&self.table, tenant),
+            plans: Arc::clone(&self.table),
+            epoch: plan.epoch,
+        })
+        .await
+    }
+}
+
+/// The tenants at whose index one of these changes leads to a look, each once, in the order of the stream.
+pub(super) fn due(changes: &[Change]) -> Vec<(TenantId, Placement)> {
+    let mut seen = BTreeSet::new();
+    let leads = changes.iter().filter(|change| leads_to_a_look(change));
+    let new = leads.filter(|change| seen.insert(&change.tenant));
+    new.map(|change| (change.tenant.clone(), change.side)).collect()
+}
+
+fn leads_to_a_look(change: &Change) -> bool {
+    let Some(row) = change.after.as_ref().filter(|_| change.family == NEWS && change.before.is_none()) else {
+        return false;
+    };
+    let bytes = row.get("body").and_then(|body| body.as_b().ok()).map_or(0, |body| body.as_ref().len());
+    is_looked_at(&change.sort_key, bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+
+    use super::*;
+    use crate::canonical::Item;
+
+    #[test]
+    fn a_tenant_whose_news_lead_to_a_look_is_due_once_a_batch() {
+        let [one, other] = [7, 8].map(|byte| TenantId::spell([byte; 16]));
+        let row = |bytes: usize| -> Option<Item> {
+            Some(Item::from([("body".to_owned(), AttributeValue::B(Blob::new(vec![0; bytes])))]))
+        };
+        let change = |tenant: &TenantId, family: &str, sort_key: &str, (before, after)| Change {
+            sequence: "1".to_owned(),
+            tenant: tenant.clone(),
+            side: Placement::Dedicated,
+            family: family.to_owned(),
+            sort_key: sort_key.to_owned(),
+            before,
+            after,
+            expired: false,
+        };
+        let new = || (None, row(9));
+        for (family, sort_key, images, is_due) in [
+            ("SEARCH#NEWS", "x0", new(), true),
+            ("SEARCH#NEWS", "x1", new(), false),
+            ("SEARCH#NEWS", "x1", (None, row(16 * 1024)), true),
+            ("SEARCH#NEWS", "x0", (row(9), None), false),
+            ("SEARCH#NEWS", "x0", (row(9), row(9)), false),
+            ("SEARCH#MANIFEST", "x0", new(), false),
+            ("ITEM#notes", "x0", new(), false),
+        ] {
+            let changes = [change(&one, family, sort_key, images)];
+            assert_eq!(due(&changes).len(), usize::from(is_due), "{family} {sort_key}");
+        }
+        let news = |tenant| change(tenant, "SEARCH#NEWS", "x0", new());
+        let batch = [news(&other), news(&one), news(&other), news(&one)];
+        assert_eq!(due(&batch), [(other, Placement::Dedicated), (one, Placement::Dedicated)]);
+    }
+}
