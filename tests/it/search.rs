@@ -1,21 +1,16 @@
 //! Search and fetch through the door: each tenant finds its own, at once, whatever is merged and wherever a merge stops.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::OnceLock,
-};
+mod merges;
 
-use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
-use insula_local::{
-    Edge, Options,
-    aws::{Fault, FaultKind},
-    idp::Mint,
-};
+use std::{collections::BTreeMap, sync::OnceLock};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use insula_local::{Edge, Options, idp::Mint};
 use insula_tenancy::Tier;
 use serde_json::{Value, json};
 
 use crate::{
-    ask::{Own, code_of, data_table, post_with, tenant_store, text, verdict},
+    ask::{Own, code_of, data_table, post_with, tenant_store, text},
     harness::{Stack, bin_dir, json_of, options, start, tool_call},
 };
 
@@ -32,12 +27,6 @@ fn pages_stack() -> &'static Stack {
 
 fn page(title: &str, text: &str) -> Value {
     json!({ "page": { "title": title, "text": text } })
-}
-
-/// A page of so many words, of which one is in every page and one in this one alone.
-fn long_page(n: usize, words: usize) -> Value {
-    let words: String = (0..words).map(|word| format!("w{:04} ", (n * 31 + word * 7) % 4_000)).collect();
-    page(&format!("page {n}"), &format!("common only{n:05} {words}"))
 }
 
 async fn call(own: &Own, stack: &Stack, tool: &str, arguments: Value) -> Value {
@@ -58,11 +47,15 @@ async fn titles(own: &Own, stack: &Stack, query: &str) -> Vec<String> {
     titles.map(str::to_owned).collect()
 }
 
-/// How many rows each part of the index has.
+/// How many rows a part of the index has in the table of all.
 async fn rows(own: &Own, stack: &Stack, part: &str) -> usize {
+    rows_in(own, stack, data_table(stack), part).await
+}
+
+async fn rows_in(own: &Own, stack: &Stack, table: &str, part: &str) -> usize {
     let reply = tenant_store(stack, &own.id.to_string())
         .query()
-        .table_name(data_table(stack))
+        .table_name(table)
         .key_condition_expression("pk = :pk")
         .expression_attribute_values(":pk", text(&format!("TENANT#{}#SEARCH#{part}", own.id)))
         .consistent_read(true)
@@ -70,14 +63,6 @@ async fn rows(own: &Own, stack: &Stack, part: &str) -> usize {
         .await
         .unwrap();
     reply.items().len()
-}
-
-async fn segment_rows(own: &Own, stack: &Stack) -> usize {
-    let mut found = 0;
-    for partition in 0..16 {
-        found += rows(own, stack, &format!("ROWS#{partition:x}")).await;
-    }
-    found
 }
 
 #[tokio::test]
@@ -234,142 +219,6 @@ async fn a_repeated_key_makes_one_record_that_is_found_once() {
     }
     assert_eq!(titles(&own, stack, "once").await, ["once"]);
     assert_eq!(rows(&own, stack, "NEWS").await, 1);
-}
-
-#[tokio::test]
-async fn a_session_reaches_the_index_of_its_own_tenant_alone() {
-    let stack = pages_stack();
-    let own = Own::make(stack, "search-wall", Tier::Free).await;
-    let other = Own::make(stack, "search-beyond", Tier::Free).await;
-    let (client, table) = (tenant_store(stack, &own.id.to_string()), data_table(stack));
-    for (id, expected) in [(own.id.to_string(), "ok"), (other.id.to_string(), "AccessDeniedException")] {
-        for part in ["NEWS", "MANIFEST", "ROWS#0", "ROWS#f"] {
-            let pk = text(&format!("TENANT#{id}#SEARCH#{part}"));
-            let get = client.get_item().table_name(table).key("pk", pk.clone()).key("sk", text("x"));
-            assert_eq!(verdict(get.send().await), expected, "GetItem {part}");
-            let query = client.query().table_name(table).key_condition_expression("pk = :pk");
-            let query = query.expression_attribute_values(":pk", pk.clone());
-            assert_eq!(verdict(query.send().await), expected, "Query {part}");
-            let put = PutRequest::builder().item("pk", pk.clone()).item("sk", text("x")).build().unwrap();
-            let write = WriteRequest::builder().put_request(put).build();
-            let batch = client.batch_write_item().request_items(table, vec![write]);
-            assert_eq!(verdict(batch.send().await), expected, "BatchWriteItem {part}");
-            let delete = client.delete_item().table_name(table).key("pk", pk).key("sk", text("x"));
-            assert_eq!(verdict(delete.send().await), expected, "DeleteItem {part}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn many_calls_merge_what_they_write_and_everything_is_found_as_before() {
-    let stack = pages_stack();
-    let own = Own::make(stack, "search-merge", Tier::Business).await;
-    let mut ids = Vec::new();
-    for n in 0..110 {
-        ids.extend(write(&own, stack, &[long_page(n, 140)]).await);
-        if n % 29 == 0 {
-            assert_eq!(titles(&own, stack, &format!("only{n:05}")).await, [format!("page {n}")]);
-        }
-    }
-    // A search that meets that many news merges them, if no call before has.
-    titles(&own, stack, "common").await;
-    let (news, manifests, segments) = (
-        rows(&own, stack, "NEWS").await,
-        rows(&own, stack, "MANIFEST").await,
-        segment_rows(&own, stack).await,
-    );
-    assert!(news < 90 && manifests == 1 && segments > 10, "{news} {manifests} {segments}");
-    for n in [0, 1, 63, 64, 65, 90, 109] {
-        assert_eq!(titles(&own, stack, &format!("only{n:05}")).await, [format!("page {n}")]);
-    }
-    assert_eq!(titles(&own, stack, "common").await.len(), 20);
-    assert_eq!(titles(&own, stack, "only0001*").await.len(), 10);
-    // What is in a segment ends and changes as what is in the news does.
-    write(&own, stack, &[json!({ "id": ids[1] })]).await;
-    write(&own, stack, &[json!({ "id": ids[64], "page": { "title": "page 64", "text": "renewed" } })]).await;
-    assert_eq!(titles(&own, stack, "only00001").await, Vec::<String>::new());
-    assert_eq!(titles(&own, stack, "only00064").await, Vec::<String>::new());
-    assert_eq!(titles(&own, stack, "renewed").await, ["page 64"]);
-    assert_eq!(titles(&own, stack, "only00065").await, ["page 65"]);
-    for chunk in ids.iter().filter(|id| **id != ids[1]).collect::<Vec<_>>().chunks(90) {
-        let ends: Vec<Value> = chunk.iter().map(|id| json!({ "id": id })).collect();
-        write(&own, stack, &ends).await;
-    }
-    assert_eq!(titles(&own, stack, "common renewed").await, Vec::<String>::new());
-}
-
-fn fail(stack: &Stack, (operation, text): (&str, &str), kind: FaultKind, times: usize) {
-    for _ in 0..times {
-        let fault = Fault { service: "dynamodb".to_owned(), operation: operation.to_owned(), kind };
-        stack.local.aws.fault_within(fault, text);
-    }
-}
-
-/// Every call of the store that a merge makes, in its order. The last is that of the news' end.
-const MERGES: [(&str, &str); 4] = [
-    ("Query", "#SEARCH#NEWS"),
-    ("GetItem", "#SEARCH#MANIFEST"),
-    ("BatchWriteItem", "#SEARCH#ROWS"),
-    ("TransactWriteItems", "#SEARCH#MANIFEST"),
-];
-
-#[tokio::test]
-async fn wherever_a_merge_stops_a_search_is_right_and_the_next_merge_goes_on() {
-    let stack: &Stack = Box::leak(Box::new(start_pages()));
-    let pages = |from: usize| (from..from + 12).map(|n| long_page(n, 1_200)).collect::<Vec<_>>();
-    for (at, call) in MERGES.into_iter().enumerate() {
-        for kind in [FaultKind::Before, FaultKind::After] {
-            let own =
-                Own::make(stack, &format!("search-stop{at}{kind:?}").to_lowercase(), Tier::Business).await;
-            write(&own, stack, &pages(0)).await;
-            // The news of two such calls are due; every attempt of the SDK fails.
-            fail(stack, call, kind, 3);
-            let ids = write(&own, stack, &pages(12)).await;
-            let sees = async || {
-                for n in [0, 11, 12, 23] {
-                    let found = titles(&own, stack, &format!("only{n:05}")).await;
-                    assert_eq!(found, [format!("page {n}")], "{call:?} {kind:?}");
-                }
-                let common = titles(&own, stack, "common").await;
-                let once: BTreeSet<&String> = common.iter().collect();
-                assert_eq!((once.len(), common.len()), (20, 20), "{call:?} {kind:?}");
-            };
-            sees().await;
-            write(&own, stack, &[json!({ "id": ids[0] })]).await;
-            assert_eq!(titles(&own, stack, "only00012").await, Vec::<String>::new());
-            write(&own, stack, &[long_page(12, 9)]).await;
-            write(&own, stack, &pages(24)).await;
-            sees().await;
-            assert!(rows(&own, stack, "NEWS").await <= 3, "{call:?} {kind:?}");
-            assert!(segment_rows(&own, stack).await > 10, "{call:?} {kind:?}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_search_whose_rows_are_merged_away_under_it_begins_again() {
-    let stack: &Stack = Box::leak(Box::new(start_pages()));
-    let own = Own::make(stack, "search-race", Tier::Business).await;
-    let pages = |from: usize| (from..from + 10).map(|n| long_page(n, 1_200)).collect::<Vec<_>>();
-    for from in [0, 10, 20] {
-        write(&own, stack, &pages(from)).await;
-    }
-    // Two callers write and merge all the time, the third searches.
-    let writer = async |from: usize| {
-        for n in 0..12 {
-            write(&own, stack, &pages(from + n * 10)).await;
-        }
-    };
-    let searcher = async || {
-        for n in 0..30 {
-            assert_eq!(titles(&own, stack, &format!("only{n:05}")).await, [format!("page {n}")]);
-        }
-    };
-    tokio::join!(writer(1_000), writer(2_000), searcher());
-    for n in [0, 29, 1_000, 1_119, 2_000, 2_119] {
-        assert_eq!(titles(&own, stack, &format!("only{n:05}")).await, [format!("page {n}")]);
-    }
-    assert_eq!(stack.local.aws.denials(), Vec::<String>::new());
 }
 
 #[tokio::test]

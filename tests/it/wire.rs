@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use insula_local::Edge;
+use insula_tenancy::{Clock, Limits, Plan, Slug, Tier};
 use serde_json::{Value, json};
 
 use crate::{
@@ -10,16 +11,12 @@ use crate::{
     harness::{Stack, json_of, options, start, tool_call},
 };
 
-/// What one call of a tool asks of AWS. Of several calls the fewest: one in some also tidies the index of
-/// searches, one opens the minute, and the stream's function may be at work beside one.
+/// What one call of a tool asks of AWS. Of several calls the fewest: one opens the minute.
 async fn asked(stack: &Stack, tool: &str, (arguments, key): (&Value, Option<&str>)) -> BTreeMap<String, u64> {
     let url = stack.host_url("acme");
     let token = stack.token("acme", &url);
     let mut asked: Vec<BTreeMap<String, u64>> = Vec::new();
-    for turn in 0..9 {
-        // What follows the call before is no part of this one, nor is what follows that.
-        stack.local.followed().await;
-        stack.local.followed().await;
+    for turn in 0..3 {
         let before = stack.local.aws.calls();
         let key = key.map(|key| format!("{key}{turn}"));
         let headers: Vec<_> = key.iter().map(|key| ("idempotency-key", key.as_str())).collect();
@@ -27,8 +24,7 @@ async fn asked(stack: &Stack, tool: &str, (arguments, key): (&Value, Option<&str
         assert_eq!(json_of(&reply)["result"]["isError"], false, "{reply:?}");
         let more = stack.local.aws.calls().into_iter().filter_map(|(name, count)| {
             let more = count - before.get(&name).copied().unwrap_or(0);
-            // The stream's function alone reads batches here.
-            (more > 0 && name != "dynamodb:BatchGetItem").then_some((name, more))
+            (more > 0).then_some((name, more))
         });
         asked.push(more.collect());
     }
@@ -67,4 +63,54 @@ async fn the_first_event_after_init_opens_no_connection_to_aws() {
     // It did ask AWS, so that the count is not of an idle wire.
     assert!(stack.local.aws.calls().values().sum::<u64>() > calls.values().sum::<u64>() + 4);
     assert_eq!(stack.local.aws.connections(), opened);
+}
+
+/// What these calls of a tool ask of AWS together, within one minute: the first call of a minute opens it.
+async fn asked_of_many(stack: &Stack, calls: &[Value]) -> BTreeMap<String, u64> {
+    let url = stack.host_url("acme");
+    let token = stack.token("acme", &url);
+    let minute = || Clock::System.now().seconds().div_euclid(60);
+    loop {
+        assert_eq!(json_of(&stack.post(&url, Some(&token), &calls[0]).await)["result"]["isError"], false);
+        let (began, before) = (minute(), stack.local.aws.calls());
+        for call in calls {
+            let reply = stack.post(&url, Some(&token), call).await;
+            assert_eq!(json_of(&reply)["result"]["isError"], false, "{reply:?}");
+        }
+        let after = stack.local.aws.calls();
+        if minute() == began {
+            let more = |(name, count): (String, u64)| {
+                let more = count - before.get(&name).copied().unwrap_or(0);
+                (more > 0).then_some((name, more))
+            };
+            return after.into_iter().filter_map(more).collect();
+        }
+    }
+}
+
+#[tokio::test]
+async fn forty_writes_in_a_row_are_forty_transactions_and_nothing_else_whatever_is_merged_behind_them() {
+    let stack = start(options(Edge::Rest));
+    let id: Slug = "acme".parse().unwrap();
+    let id = stack.local.operator.find_tenant(&id).await.unwrap();
+    let limits = Limits { calls_minute: 10_000, ..Limits::of(Tier::Business) };
+    let change = |plan| Plan { limits, tier: Tier::Business, ..plan };
+    stack.local.operator.change_plan(&id, change).await.unwrap();
+    let text = |n: u64| (0..1_500).map(|word| format!("w{n}x{word} ")).collect::<String>();
+    let note = |n: u64| json!({ "title": format!("note {n}"), "text": text(n) });
+    let writes: Vec<Value> = (0..40).map(|n| tool_call("notes_create", note(n))).collect();
+    let forty = BTreeMap::from([("dynamodb:TransactWriteItems".to_owned(), 40)]);
+    assert_eq!(asked_of_many(&stack, &writes).await, forty);
+    // Their index was merged, so there was something to leave out; and that was not for want of news.
+    stack.local.followed().await;
+    let behind = stack.local.aws.calls_of_followers();
+    for call in ["sts:AssumeRole", "dynamodb:BatchWriteItem"] {
+        assert!(behind.contains_key(call), "{behind:?}");
+    }
+    // Nor does a search merge anything, whatever news it meets.
+    let asked = asked_of_many(&stack, &[tool_call("search", json!({ "query": "w1x1 note" }))]).await;
+    let kinds =
+        ["BatchGetItem", "GetItem", "Query", "TransactWriteItems"].map(|name| format!("dynamodb:{name}"));
+    assert!(asked.keys().all(|name| kinds.contains(name)), "{asked:?}");
+    assert_eq!(asked["dynamodb:TransactWriteItems"], 1);
 }

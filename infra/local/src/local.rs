@@ -172,6 +172,13 @@ impl Local {
         }
     }
 
+    /// Gives functions no more changes from here on.
+    pub fn leave_streams(&self) {
+        if let Some(stream) = &self.stream {
+            stream.stop();
+        }
+    }
+
     /// The functions that follow the stream of a table.
     #[must_use]
     pub fn followers_of(&self, table: &str) -> Vec<String> {

@@ -38,7 +38,7 @@ pub(crate) struct Books {
     news: u64,
 }
 
-async fn partition(house: &House, own: &Own, family: &str) -> Vec<Value> {
+pub(super) async fn partition(house: &House, own: &Own, family: &str) -> Vec<Value> {
     let pk = format!("TENANT#{}#{family}", own.id);
     let mut query = json!({
         "TableName": data_table(house.stack),
@@ -47,7 +47,7 @@ async fn partition(house: &House, own: &Own, family: &str) -> Vec<Value> {
         "ConsistentRead": true,
     });
     let mut rows = Vec::new();
-    // How many rows there are depends on how often searches were tidied, which is thrown by dice.
+    // How many rows there are depends on when the index of searches was merged, which is chance.
     loop {
         let mut reply = house.stack.local.aws.store().serve("Query", query.clone()).await;
         assert_eq!(reply.status, 200, "{}", reply.body);

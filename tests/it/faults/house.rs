@@ -106,11 +106,12 @@ pub(crate) fn settings(stack: &Stack) -> Config {
     let mut settings = stack.local.hands().unwrap().settings;
     // Lines of metrics would be written to this process's own output.
     settings.remove("METRICS_NAMESPACE");
-    // As the function `config` has it.
-    const DOMAINS: &str = "DOMAINS_FUNCTION";
-    let functions = &stack.local.stack.functions;
-    let domains = functions.iter().find_map(|function| function.environment.get(DOMAINS));
-    settings.insert(DOMAINS.to_owned(), domains.unwrap().clone());
+    // As the functions `config` and `meter` have them.
+    for name in ["DOMAINS_FUNCTION", "INDEX_ROLE_ARN"] {
+        let functions = &stack.local.stack.functions;
+        let setting = functions.iter().find_map(|function| function.environment.get(name));
+        settings.insert(name.to_owned(), setting.unwrap().clone());
+    }
     Config::read(settings).unwrap()
 }
 

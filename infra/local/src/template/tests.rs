@@ -75,7 +75,7 @@ fn every_function_gets_the_settings_it_uses_and_no_others() {
     VendFunction vend 5s isolated=false ["METRICS_NAMESPACE=Insula/dev", "TENANT_ROLE_ARN=arn:aws:iam::000000000000:role/TenantRole"]
     DomainsFunction domains 5s isolated=false ["DNS_RESOLVER=", "SEALING_SECRET=arn:aws:secretsmanager:eu-central-1:000000000000:secret:SealingSecret-Sealin"]
     DiscoverFunction discover 5s isolated=false ["APPS_CHALLENGE="]
-    MeterFunction meter 30s isolated=false ["COLLECTIONS=", "DATA_TABLE=insula-dev-data", "METRICS_NAMESPACE=Insula/dev"]
+    MeterFunction meter 30s isolated=false ["COLLECTIONS=", "DATA_TABLE=insula-dev-data", "INDEX_ROLE_ARN=arn:aws:iam::000000000000:role/IndexRole", "METRICS_NAMESPACE=Insula/dev"]
     "#);
     let mcp = &stack.functions.first().unwrap().environment;
     assert_eq!(mcp["EDGE"], "rest");

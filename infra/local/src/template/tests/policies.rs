@@ -40,7 +40,8 @@ fn a_tenant_reaches_its_own_families_and_nothing_else() {
     Meter: Allow dynamodb:GetItem dynamodb:UpdateItem ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-${aws:PrincipalTag/tenant} {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#METER"]}, Null: {dynamodb:LeadingKeys: "false"}}
     Idempotency: Allow dynamodb:GetItem dynamodb:PutItem dynamodb:ConditionCheckItem ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-${aws:PrincipalTag/tenant} {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#IDEM#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
     Audit: Allow dynamodb:PutItem dynamodb:Query ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-${aws:PrincipalTag/tenant} {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#AUDIT#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
-    Search: Allow dynamodb:GetItem dynamodb:BatchGetItem dynamodb:Query dynamodb:PutItem dynamodb:DeleteItem dynamodb:BatchWriteItem ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-${aws:PrincipalTag/tenant} {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#SEARCH#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    Search: Allow dynamodb:GetItem dynamodb:BatchGetItem dynamodb:Query ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-${aws:PrincipalTag/tenant} {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#SEARCH#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    News: Allow dynamodb:PutItem ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-${aws:PrincipalTag/tenant} {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#SEARCH#NEWS"]}, Null: {dynamodb:LeadingKeys: "false"}}
     Plan: Allow dynamodb:GetItem dynamodb:ConditionCheckItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#PLAN"]}, Null: {dynamodb:LeadingKeys: "false"}}
     Rollups: Allow dynamodb:Query ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#ROLLUP#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
     WrappedKeys: Allow dynamodb:GetItem dynamodb:PutItem ON arn:aws:dynamodb:table/insula-dev-keys {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#KEY"]}, Null: {dynamodb:LeadingKeys: "false"}}
@@ -53,15 +54,31 @@ fn a_tenant_reaches_its_own_families_and_nothing_else() {
 }
 
 #[test]
-fn only_vend_becomes_a_tenant_and_with_one_tag_of_an_ids_length() {
+fn a_merge_reaches_the_index_of_one_tenant_and_its_plan() {
     let [stack, _] = edges();
-    let trust = &role(&stack, "TenantRole").trust;
-    let [statement] = trust["Statement"].as_array().unwrap().as_slice() else { panic!("{trust}") };
-    assert_eq!(statement["Principal"]["AWS"], role(&stack, "VendRole").arn);
-    assert_eq!(list(&statement["Action"]), ["sts:AssumeRole", "sts:TagSession"]);
-    insta::assert_snapshot!(sorted(&statement["Condition"]), @r#"{ForAllValues:StringEquals: {aws:TagKeys: ["tenant"]}, Null: {aws:RequestTag/tenant: "false", aws:TagKeys: "false", sts:TransitiveTagKeys: "true"}, StringLike: {aws:RequestTag/tenant: "??????????????????????????"}}"#);
-    let pattern = statement["Condition"]["StringLike"]["aws:RequestTag/tenant"].as_str().unwrap();
-    assert_eq!(pattern, "?".repeat(26));
+    let index = role(&stack, "IndexRole");
+    insta::assert_snapshot!(table(&index.policies), @r#"
+    Search: Allow dynamodb:GetItem dynamodb:BatchGetItem dynamodb:Query dynamodb:PutItem dynamodb:DeleteItem dynamodb:BatchWriteItem ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-${aws:PrincipalTag/tenant} {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#SEARCH#*"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    Plan: Allow dynamodb:GetItem dynamodb:ConditionCheckItem ON arn:aws:dynamodb:table/insula-dev-data {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#${aws:PrincipalTag/tenant}#PLAN"]}, Null: {dynamodb:LeadingKeys: "false"}}
+    NeverWithoutLeadingKeys: Deny dynamodb:Scan dynamodb:PartiQL* dynamodb:GetRecords dynamodb:Export* dynamodb:Search* ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data/* arn:aws:dynamodb:table/insula-dev-data-*
+    "#);
+    assert_eq!(index.max_session_s, 3600);
+}
+
+#[test]
+fn only_vend_becomes_a_tenant_and_only_meter_its_index_and_with_one_tag_of_an_ids_length() {
+    let [stack, _] = edges();
+    let conditions = [("TenantRole", "VendRole"), ("IndexRole", "MeterRole")].map(|(name, by)| {
+        let trust = &role(&stack, name).trust;
+        let [statement] = trust["Statement"].as_array().unwrap().as_slice() else { panic!("{trust}") };
+        assert_eq!(statement["Principal"]["AWS"], role(&stack, by).arn);
+        assert_eq!(list(&statement["Action"]), ["sts:AssumeRole", "sts:TagSession"]);
+        let pattern = statement["Condition"]["StringLike"]["aws:RequestTag/tenant"].as_str().unwrap();
+        assert_eq!(pattern, "?".repeat(26));
+        sorted(&statement["Condition"])
+    });
+    assert_eq!(conditions[0], conditions[1]);
+    insta::assert_snapshot!(conditions[0], @r#"{ForAllValues:StringEquals: {aws:TagKeys: ["tenant"]}, Null: {aws:RequestTag/tenant: "false", aws:TagKeys: "false", sts:TransitiveTagKeys: "true"}, StringLike: {aws:RequestTag/tenant: "??????????????????????????"}}"#);
 }
 
 #[test]
@@ -145,13 +162,14 @@ fn functions_have_the_fewest_rights() {
     Stock: Allow dynamodb:GetItem dynamodb:UpdateItem ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-?????????????????????????? {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#METER"]}, Null: {dynamodb:LeadingKeys: "false"}}
     Shelves: Allow dynamodb:Query ON arn:aws:dynamodb:table/insula-dev-data arn:aws:dynamodb:table/insula-dev-data-?????????????????????????? {ForAllValues:StringLike: {dynamodb:LeadingKeys: ["TENANT#??????????????????????????#ITEM#*", "TENANT#??????????????????????????#SETTINGS", "TENANT#??????????????????????????#SECRET", "TENANT#??????????????????????????#MEMBER", "TENANT#??????????????????????????#ASSET", "TENANT#??????????????????????????#DOMAIN"]}, Null: {dynamodb:LeadingKeys: "false"}}
     TellTheOperator: Allow events:PutEvents ON arn:aws:events:event-bus/default
+    MergeIndexes: Allow sts:AssumeRole sts:TagSession ON arn:aws:iam::000000000000:role/IndexRole
     "#);
     for stack in [&stack, &http] {
         let holders = stack.roles.iter().filter(|role| {
             statements(&role.policies).any(|statement| list(&statement["Action"]).contains(&"sts:AssumeRole"))
         });
         let holders: Vec<_> = holders.map(|role| role.name.as_str()).collect();
-        assert_eq!(holders, ["VendRole"], "who may assume the tenant's role may become any tenant");
+        assert_eq!(holders, ["MeterRole", "VendRole"], "who may assume such a role may do it for any tenant");
     }
 }
 
