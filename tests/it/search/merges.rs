@@ -274,7 +274,14 @@ async fn the_index_in_a_tenants_own_table_is_merged_there_and_comes_back_with_it
     let moved = async |to: Placement| {
         let id = own.id.clone();
         let names: Vec<CollectionName> = vec!["notes".parse().unwrap(), "documents".parse().unwrap()];
-        on_stack(stack, async move { stack.local.mover.move_tenant(&id, to, &names).await }).await.unwrap();
+        let moving = async move {
+            let begun = stack.local.mover.begin_move(&id, to).await?;
+            // Said once, however often it is said.
+            assert_eq!(stack.local.mover.begin_move(&id, to).await?, begun);
+            assert_eq!((begun.moving, begun.placement == to), (Some(Moving::Copying), false));
+            stack.local.mover.move_tenant(&id, to, &names).await
+        };
+        on_stack(stack, moving).await.unwrap();
     };
     let (pooled, dedicated) = (data_table(stack).to_owned(), format!("{}-{}", data_table(stack), own.id));
     write(&own, stack, &long_pages(0, 12)).await;

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, error::Error, sync::Arc, time::Duration};
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use super::Change;
 use crate::{
@@ -36,16 +36,16 @@ impl Merges {
     /// Looks at the indexes of these tenants, each in the table whose stream told of it. What fails or is late is logged and
     /// no more: the index is right all the same, and a later look goes on.
     pub(super) async fn follow(&self, due: Vec<(TenantId, Placement)>, deadline: Instant) {
-        let now = Instant::now();
-        let end = deadline.checked_sub(RESERVE).unwrap_or(now).min(now + TIME_MAX);
+        let began = Instant::now();
+        let time = deadline.saturating_duration_since(began).saturating_sub(RESERVE).min(TIME_MAX);
         for (tenant, side) in due {
-            let now = Instant::now();
-            if now >= end {
+            let left = time.saturating_sub(began.elapsed()).min(TENANT_TIME_MAX);
+            if left.is_zero() {
                 tracing::warn!(tenant.id = %tenant, "there was no time to look at the search index");
                 continue;
             }
             // Boxed, since a caller's future would be as large as all that this one waits for.
-            let look = timeout_at(end.min(now + TENANT_TIME_MAX), Box::pin(self.look(&tenant, side))).await;
+            let look = timeout(left, Box::pin(self.look(&tenant, side))).await;
             let problem = match look {
                 Ok(Ok(())) => continue,
                 Ok(Err(problem)) => problem,

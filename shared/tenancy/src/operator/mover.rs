@@ -82,8 +82,8 @@ impl Operator {
         self.change_plan(id, |plan| Plan { moving: Some(Moving::Copying), ..plan }).await
     }
 
-    /// Moves a tenant's data, from [`Operator::begin_move`] on. While it is copied the tenant's calls read and don't write; for the last changes none is
-    /// served. The move is decided only if both sides have the same items and as many as the tenant's own count says.
+    /// Moves a tenant's data, from [`Operator::begin_move`] on. While it is copied the tenant's calls read and don't write; for
+    /// the last changes none is served. The move is decided only if both sides have the same items and as many as the tenant's own count says.
     ///
     /// Every step is said by the plan and can be repeated: after an interruption the same call goes on, and one to
     /// where the tenant still is gives the move up. Every write of a move holds only for the epoch of its step, so two

@@ -129,7 +129,7 @@ impl Sessions {
             secret.expose_secret(),
             Some(token.expose_secret().to_owned()),
             None,
-            "vend",
+            "tagged session",
         );
         let watched = Watched { watch: Arc::clone(&self.watch), tenant };
         let config =
