@@ -1,6 +1,7 @@
 //! The whole stack in one process tree, started and stopped in order.
 
 mod options;
+mod streams;
 mod watch;
 
 use std::{
@@ -163,28 +164,6 @@ impl Local {
             warmed.map_err(|err| failed(&format!("the function {}", function.name))(&err))?;
         }
         Ok(())
-    }
-
-    /// Waits until the functions behind streams have followed every change that was made so far.
-    pub async fn followed(&self) {
-        if let Some(stream) = &self.stream {
-            stream.delivered(self.aws.records()).await;
-        }
-    }
-
-    /// Gives functions no more changes from here on.
-    pub fn leave_streams(&self) {
-        if let Some(stream) = &self.stream {
-            stream.stop();
-        }
-    }
-
-    /// The functions that follow the stream of a table.
-    #[must_use]
-    pub fn followers_of(&self, table: &str) -> Vec<String> {
-        let of = format!("/{table}/stream/");
-        let all = self.aws.mappings().all().into_iter();
-        all.filter(|mapping| mapping.stream_arn.contains(&of)).map(|mapping| mapping.function).collect()
     }
 
     /// Credentials of a role of the template, by the role's name or the end of it, as a function would have them.
