@@ -5,11 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 use insula_local::aws::Aws;
-use insula_tenancy::{StreamReply, Tier, start_meter_at};
+use insula_tenancy::{Meter, StreamEvent, StreamReply, Tier, start_meter_at};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{Ask, Dice, Guest, House, Kind, Plan, Session, access, books::partition, settings, wire::answer};
-use crate::ask::data_table;
+use crate::{ask::data_table, harness::Stack};
 
 /// A batch in two.
 #[derive(Debug)]
@@ -93,32 +94,44 @@ async fn a_read_that_is_done_by_halves_is_done_as_a_whole() {
     assert_eq!(read, ids);
 }
 
-#[tokio::test]
-async fn a_write_that_is_done_by_halves_is_done_as_a_whole() {
-    let house = House::open().await;
-    let guest = Guest::make(&house, "faults-half-writes", Tier::Professional).await;
-    // The stream's function is here as well, and nowhere else.
-    house.stack.local.leave_streams();
+/// The function of the stream of a stack, which follows nothing by itself any more.
+async fn meter(stack: &'static Stack) -> Meter {
+    stack.local.leave_streams();
+    start_meter_at(settings(stack), access(stack, "MeterRole"), Vec::new()).await.unwrap()
+}
+
+/// Notes whose news are due, each of words that are like no other's.
+async fn write_due(house: &House, guest: &Guest) {
     for n in 0..8 {
         let words: Vec<String> = (0..1_100).map(|word| spell(n, word)).collect();
         let note = json!({ "title": format!("title{n}"), "text": words.join(" ") });
-        let said = guest.ask(&house, &Ask::tool("notes_create", note)).await;
+        let said = guest.ask(house, &Ask::tool("notes_create", note)).await;
         assert!(said.is_done(), "{said:?}");
     }
-    let meter = start_meter_at(settings(house.stack), access(house.stack, "MeterRole"), Vec::new());
-    let meter = meter.await.unwrap();
+}
+
+/// A batch of the stream that says that a tenant's news were added.
+async fn batch(house: &House, guest: &Guest) -> StreamEvent {
     let arn = format!("arn:aws:dynamodb:r:1:table/{}/stream/local", data_table(house.stack));
-    let news = partition(&house, &guest.own, "SEARCH#NEWS").await;
+    let news = partition(house, &guest.own, "SEARCH#NEWS").await;
     let records = news.iter().map(|row| {
         json!({ "eventName": "INSERT", "eventSourceARN": arn, "dynamodb": {
             "SequenceNumber": row["sk"]["S"], "Keys": { "pk": row["pk"], "sk": row["sk"] }, "NewImage": row,
         } })
     });
-    let batch = json!({ "Records": records.collect::<Vec<_>>() });
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    serde_json::from_value(json!({ "Records": records.collect::<Vec<_>>() })).unwrap()
+}
+
+#[tokio::test]
+async fn a_write_that_is_done_by_halves_is_done_as_a_whole() {
+    let house = House::open().await;
+    let guest = Guest::make(&house, "faults-half-writes", Tier::Professional).await;
+    let meter = meter(house.stack).await;
+    write_due(&house, &guest).await;
+    let (batch, deadline) = (batch(&house, &guest).await, Instant::now() + Duration::from_secs(30));
     let session = Session::new(Plan::Each(Kind::Halved));
-    let taken = session.run(meter.take(serde_json::from_value(batch).unwrap(), deadline)).await.unwrap();
-    assert_eq!(taken.0, StreamReply::default(), "the batch is taken");
+    let (taken, _lines) = session.run(meter.take(batch, deadline)).await.unwrap();
+    assert_eq!(taken, StreamReply::default(), "the batch is taken");
     // The news are written in batches, each of them in rounds.
     let writes = count(&[session], ".BatchWriteItem");
     assert!(writes > 4, "{writes}");
@@ -131,5 +144,26 @@ async fn a_write_that_is_done_by_halves_is_done_as_a_whole() {
             let found = &body["result"]["structuredContent"]["results"];
             assert_eq!(found[0]["title"], format!("title{n}"), "{}", said.body);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_batch_is_taken_whatever_time_its_merges_have() {
+    let house = House::open().await;
+    let guest = Guest::make(&house, "faults-late-merge", Tier::Professional).await;
+    let meter = meter(house.stack).await;
+    write_due(&house, &guest).await;
+    // None for a look, too little for a merge whose every request is late, and enough.
+    for (left_ms, kind, merged) in
+        [(1_000, Kind::Halved, false), (1_300, Kind::Late, false), (30_000, Kind::Halved, true)]
+    {
+        let (batch, deadline) =
+            (batch(&house, &guest).await, Instant::now() + Duration::from_millis(left_ms));
+        let session = Session::new(Plan::Each(kind));
+        let taken = session.run(meter.take(batch, deadline)).await.unwrap();
+        assert_eq!(taken.0, StreamReply::default(), "{left_ms}");
+        assert_eq!(session.calls().is_empty(), left_ms == 1_000, "{left_ms}: {:?}", session.calls());
+        let manifests = partition(&house, &guest.own, "SEARCH#MANIFEST").await.len();
+        assert_eq!(manifests, usize::from(merged), "{left_ms}");
     }
 }

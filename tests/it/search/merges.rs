@@ -138,12 +138,12 @@ async fn wherever_a_merge_stops_a_search_is_right_and_the_next_merge_goes_on() {
 }
 
 #[tokio::test]
-async fn a_merge_that_has_no_session_or_is_late_is_left_to_the_next_look_and_the_stream_goes_on() {
+async fn a_merge_that_has_no_session_or_no_answer_is_left_to_the_next_look_and_the_stream_goes_on() {
     let stack: &'static Stack = Box::leak(Box::new(start_pages()));
     for (at, (call, kind, times)) in [
         (("sts", "AssumeRole", "IndexRole"), FaultKind::Before, 3),
         (("sts", "AssumeRole", "IndexRole"), FaultKind::Deny, 1),
-        (("dynamodb", "BatchWriteItem", "#SEARCH#ROWS"), FaultKind::Hang, 1),
+        (("dynamodb", "BatchWriteItem", "#SEARCH#ROWS"), FaultKind::Hang, 3),
     ]
     .into_iter()
     .enumerate()

@@ -13,13 +13,14 @@ use crate::{
     vend::{Sessions, Tagger},
 };
 
-/// Time for one tenant's index, from before the look at its plan.
-const TENANT_TIME_MAX: Duration = Duration::from_secs(2);
+/// Time for one tenant's index, from before the look at its plan. It is there for a store that hardly answers: a look begins
+/// nothing new long before, and what is cut off is done anew.
+const TENANT_TIME_MAX: Duration = Duration::from_secs(10);
 /// So many seconds after a change of the plan no merge goes on by the one before: its time is over, and so is the wait of the
 /// store for what it has asked last.
-pub const MERGES_END_S: u64 = 5;
-/// Time for all merges beside one batch: the shard's next changes wait for it.
-const TIME_MAX: Duration = Duration::from_secs(6);
+pub const MERGES_END_S: u64 = 15;
+/// No look begins later beside one batch: the shard's next changes wait for it.
+const BEGINS_MAX: Duration = Duration::from_secs(6);
 /// What is left of the function's time when the merges end.
 const RESERVE: Duration = Duration::from_secs(1);
 
@@ -37,10 +38,10 @@ impl Merges {
     /// no more: the index is right all the same, and a later look goes on.
     pub(super) async fn follow(&self, due: Vec<(TenantId, Placement)>, deadline: Instant) {
         let began = Instant::now();
-        let time = deadline.saturating_duration_since(began).saturating_sub(RESERVE).min(TIME_MAX);
+        let time = deadline.saturating_duration_since(began).saturating_sub(RESERVE);
         for (tenant, side) in due {
             let left = time.saturating_sub(began.elapsed()).min(TENANT_TIME_MAX);
-            if left.is_zero() {
+            if left.is_zero() || began.elapsed() > BEGINS_MAX {
                 tracing::warn!(tenant.id = %tenant, "there was no time to look at the search index");
                 continue;
             }

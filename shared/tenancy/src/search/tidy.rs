@@ -1,6 +1,10 @@
 //! Merging, by the stream's function: a row of news that says that it is time for a look leads to a bounded piece of work.
 //! Whatever stops it leaves an index that is right, and the next look goes on.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::{
     entry::News,
     flush::flush,
@@ -26,8 +30,9 @@ const LOOKED_AT: [char; 2] = ['0', 'g'];
 const LOOKS_BYTES: usize = 16 * 1024;
 /// Pages of each of the segments that a step reads: it reads and writes at most 64 pages, of 256 KB.
 const STEP: Bounds = Bounds { page_bytes_max: PAGE_BYTES_MAX, pages: 8 };
-/// Pieces of work of one look.
+/// Pieces of work of one look, which begins none so long after its own beginning.
 const PIECES_MAX: usize = 4;
+const BEGINS_MAX: Duration = Duration::from_secs(2);
 /// Rows of retired segments that one look removes.
 const REMOVED_MAX: i32 = 128;
 
@@ -42,6 +47,7 @@ const fn is_due(news: Amount) -> bool {
 
 /// Looks whether it is time, and does what there is to be done.
 pub(crate) async fn tidy(index: &Index) -> Result<(), Problem> {
+    let began = Instant::now();
     // What was retired by an earlier look: searches that still read it are over by now, or begin again.
     let mut removed = Vec::new();
     for segment in read_manifest(index).await?.retired {
@@ -51,7 +57,7 @@ pub(crate) async fn tidy(index: &Index) -> Result<(), Problem> {
         removed.push(segment);
     }
     for _ in 0..PIECES_MAX {
-        if !piece(index, &mut removed).await? {
+        if !piece(index, &mut removed).await? || began.elapsed() > BEGINS_MAX {
             break;
         }
     }
