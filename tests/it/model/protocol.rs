@@ -324,7 +324,8 @@ impl State {
             }
             Reply::Meter(calls, window) => match window {
                 _ if calls >= call.plan.limit => return self.end(at, call.key, Reply::Quota),
-                Some((minute, calls)) if minute >= call.now => {
+                // Of the minute in which it was sent: what has turned meanwhile is for the next call.
+                Some((minute, calls)) if minute >= sent => {
                     if calls >= world.minute_limit {
                         return self.end(at, call.key, Reply::Quota);
                     }

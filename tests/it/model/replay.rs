@@ -1,7 +1,13 @@
 //! Traces of the model, replayed on the code over the embedded store: after each step the store has what the model's has,
 //! and every client is told the same.
 
-use std::pin::Pin;
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use insula_tenancy::{
@@ -52,11 +58,34 @@ impl<'h> Puppet<'h> {
     }
 }
 
+/// The time of all instances, which stands still but for what a world says.
+struct Time(Arc<AtomicI64>);
+
+impl Time {
+    /// A minute that begins now, if what follows it soon is in the same month, for which a tenant has a limit.
+    fn start(&self) {
+        let now = Clock::System.now();
+        let later = now.plus_s(600);
+        let first = if later.month() == now.month() { now } else { later };
+        self.0.store((first.minute() + 1) * 60_000_000, Ordering::Relaxed);
+    }
+
+    fn turn_minute(&self) {
+        self.0.fetch_add(60_000_000, Ordering::Relaxed);
+    }
+}
+
+/// What all traces are replayed on.
+struct Stage {
+    /// An instance for each client: one to which the store has said that a quota is used up would not ask again.
+    houses: Vec<House>,
+    operator: Operator,
+    time: Time,
+}
+
 /// The code beside the model.
 struct Replay<'h> {
-    /// An instance for each client: one to which the store has said that a quota is used up would not ask again.
-    houses: &'h [House],
-    operator: &'h Operator,
+    stage: &'h Stage,
     guest: &'h Guest,
     asks: &'h [Ask],
     puppets: Vec<Option<Puppet<'h>>>,
@@ -68,13 +97,13 @@ impl<'h> Replay<'h> {
     async fn take(&mut self, before: &State, step: Step) {
         match step {
             Step::Begin(at) => {
-                let mut puppet = Puppet::begin(&self.houses[at], self.guest, &self.asks[at]);
+                let mut puppet = Puppet::begin(&self.stage.houses[at], self.guest, &self.asks[at]);
                 puppet.run().await;
                 self.puppets[at] = Some(puppet);
             }
             Step::Deliver(at) => {
                 let request = self.puppets[at].as_mut().unwrap().waits_for.as_ref().unwrap().request.clone();
-                let reply = self.houses[at].wire.0.ask(request).await.unwrap();
+                let reply = self.stage.houses[at].wire.0.ask(request).await.unwrap();
                 self.puppets[at].as_mut().unwrap().reply = Some(reply);
             }
             Step::Receive(at) => {
@@ -93,7 +122,7 @@ impl<'h> Replay<'h> {
             }
             Step::Arrive(at) => {
                 let (_, request) = self.ghosts.remove(at);
-                self.houses[0].wire.0.ask(request).await.unwrap();
+                self.stage.houses[0].wire.0.ask(request).await.unwrap();
             }
             Step::Lower => {
                 self.change(|plan| {
@@ -103,7 +132,7 @@ impl<'h> Replay<'h> {
                 .await;
             }
             Step::Suspend => self.change(|plan| TenantPlan { status: Status::Suspended, ..plan }).await,
-            Step::Tick => panic!("the code has a clock of its own"),
+            Step::Tick => self.stage.time.turn_minute(),
         }
     }
 
@@ -119,7 +148,7 @@ impl<'h> Replay<'h> {
     }
 
     async fn change(&self, change: impl Fn(TenantPlan) -> TenantPlan) {
-        self.operator.change_plan(&self.guest.own.id, change).await.unwrap();
+        self.stage.operator.change_plan(&self.guest.own.id, change).await.unwrap();
     }
 }
 
@@ -147,7 +176,7 @@ async fn compare(replay: &Replay<'_>, at_first: Option<&Books>, state: &State) -
 
 /// What the code's store has more than at first, and what the model's has: charged, admitted, keys, items.
 async fn compare_stores(replay: &Replay<'_>, at_first: &Books, state: &State) -> Result<(), String> {
-    let books = Books::read(&replay.houses[0], &replay.guest.own).await?;
+    let books = Books::read(&replay.stage.houses[0], &replay.guest.own).await?;
     let has = [
         books.charged - at_first.charged,
         books.done() - at_first.done(),
@@ -165,25 +194,34 @@ async fn compare_stores(replay: &Replay<'_>, at_first: &Books, state: &State) ->
 }
 
 /// Replays one trace with a tenant of its own.
-async fn replay(houses: &[House], operator: &Operator, world: &World, trace: &[Step]) -> Result<(), String> {
+async fn replay(stage: &Stage, world: &World, trace: &[Step]) -> Result<(), String> {
+    let Stage { houses, time, .. } = stage;
     let house = &houses[0];
     let guest = Guest::make(house, &format!("model-{}", unique()), Tier::Business).await;
     let met = u64::try_from(houses.len()).unwrap();
-    let limits = Limits { calls_month: u64::from(world.plan.limit) + met, ..Limits::of(Tier::Business) };
+    let mut limits = Limits { calls_month: u64::from(world.plan.limit) + met, ..Limits::of(Tier::Business) };
+    if world.window.is_none() {
+        limits.calls_minute = world.minute_limit.into();
+    }
     let plan = TenantPlan { limits, ..TenantPlan::of(Tier::Business, 2) };
     let id = guest.own.id.clone();
     operate(house.stack, |operator| async move { operator.set_plan(&id, &plan).await }).await.unwrap();
+    time.start();
     // The minute runs, the plan is known, and the first person has a seat.
     for house in houses {
         let said = guest.ask(house, &Ask::tool("notes_list", json!({})).keyed(&unique())).await;
         assert!(said.is_done(), "{said:?}");
+        if world.window.is_none() {
+            // Whatever minute an instance remembers is over.
+            time.turn_minute();
+        }
     }
     let ask = |key: &usize| {
         Ask::tool("notes_create", json!({ "title": format!("{key}"), "text": "" })).keyed(&format!("{key}"))
     };
     let asks: Vec<Ask> = world.keys.iter().map(ask).collect();
     let puppets = asks.iter().map(|_| None).collect();
-    let mut replay = Replay { houses, operator, guest: &guest, asks: &asks, puppets, ghosts: Vec::new() };
+    let mut replay = Replay { stage, guest: &guest, asks: &asks, puppets, ghosts: Vec::new() };
     let at_first = Books::read(house, &guest.own).await?;
     let mut state = State::new(world);
     tokio::time::pause();
@@ -223,24 +261,20 @@ async fn the_code_does_what_the_model_does() {
     let authority = OperatorAuthority::ambient();
     let at = access(house.stack, "OperatorRole");
     let operator = Operator::open_at(&authority, &settings(house.stack), at).await.unwrap();
-    let worlds =
-        [World::with_faults(Protocol::OneTransaction), World::with_operator(Protocol::OneTransaction)];
+    let worlds = [World::with_faults, World::with_operator, World::with_minutes]
+        .map(|world| world(Protocol::OneTransaction));
+    let time = Time(Arc::default());
+    time.start();
     let mut houses = Vec::new();
     for _ in 0..worlds.iter().map(|world| world.keys.len()).max().unwrap() {
-        houses.push(House::before(house.stack).await);
+        houses.push(House::before_at(house.stack, Clock::Fixed(Arc::clone(&time.0))).await);
     }
+    let stage = Stage { houses, operator, time };
     for world in worlds {
         let checker = world.clone().checker().spawn_bfs().join();
         let found = checker.discoveries().into_values().map(|path| path.into_actions());
         for trace in found.chain((0..30).map(|seed| walk(&world, seed))) {
-            let minute = || Clock::System.now().minute();
-            let begun = minute();
-            let mut end = replay(&houses, &operator, &world, &trace).await;
-            if minute() != begun {
-                // The model's minute stands still.
-                end = replay(&houses, &operator, &world, &trace).await;
-            }
-            end.unwrap();
+            replay(&stage, &world, &trace).await.unwrap();
         }
     }
 }
