@@ -15,6 +15,8 @@ pub(crate) use self::{
 
 mod many;
 mod moving;
+mod outside;
+mod refusals;
 mod single;
 mod tokens;
 mod transact;

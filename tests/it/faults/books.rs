@@ -12,7 +12,10 @@ use crate::ask::{Own, data_table};
 const SHELVES: [&str; 6] = ["ITEM#notes", "SETTINGS", "SECRET", "ASSET", "DOMAIN", "MEMBER"];
 
 /// What is asked here and only reads.
-const READS: [&str; 2] = ["members_list", "notes_list"];
+const READS: [&str; 7] =
+    ["audit_search", "items_list", "members_list", "notes_list", "search", "usage_read", "usage_show"];
+/// What the record of a call says that is not charged.
+const UNCHARGED: &str = "uncharged";
 
 /// Everything that a call leaves behind.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -23,7 +26,7 @@ pub(crate) struct Books {
     charged_by: BTreeMap<String, u64>,
     /// Audit records of what was allowed, by action and code.
     allowed: BTreeMap<(String, String), u64>,
-    /// Audit records of what was denied, by code.
+    /// What was denied, by code: records, and what they count.
     pub(crate) denied: BTreeMap<String, u64>,
     /// Idempotency records.
     pub(crate) keys: u64,
@@ -95,6 +98,12 @@ impl Books {
                     "allowed" => {
                         *books.allowed.entry((text(&row, "action").to_owned(), code)).or_default() += 1;
                     }
+                    "denied" if row["codes"].is_object() => {
+                        for (code, count) in row["codes"]["M"].as_object().unwrap() {
+                            let count = u64::try_from(number(count)).unwrap();
+                            *books.denied.entry(code.clone()).or_default() += count;
+                        }
+                    }
                     "denied" => *books.denied.entry(code).or_default() += 1,
                     other => return Err(format!("an audit record has the decision {other}")),
                 }
@@ -125,13 +134,16 @@ impl Books {
     /// Charged is admitted, in total and by action; each effect has its key; and what is counted as kept is what is kept.
     fn demand(&self) -> Result<(), String> {
         let mut admitted: BTreeMap<String, u64> = BTreeMap::new();
-        for ((action, _), count) in &self.allowed {
+        for ((action, _), count) in self.allowed.iter().filter(|((_, code), _)| code != UNCHARGED) {
             *admitted.entry(action.clone()).or_default() += count;
         }
         if self.charged != admitted.values().sum::<u64>() || self.charged_by != admitted {
             return Err(format!("charged {} {:?}, admitted {admitted:?}", self.charged, self.charged_by));
         }
-        if self.keys != self.once() {
+        // What was begun and did nothing outside has given its key back, under which it may be begun again.
+        let begun = self.recorded("begun");
+        let least = self.once() - begun + begun.min(1);
+        if !(least..=self.once()).contains(&self.keys) {
             return Err(format!("{} keys are used, {} writes are done", self.keys, self.once()));
         }
         let bytes = |kept: &String| kept.split_once(' ').unwrap().1.len();
@@ -155,9 +167,14 @@ impl Books {
 
     fn done_if(&self, is: impl Fn(&str) -> bool) -> u64 {
         let of = |((action, code), count): (&(String, String), &u64)| {
-            if matches!(code.as_str(), "ok" | "begun") && is(action) { *count } else { 0 }
+            if matches!(code.as_str(), "ok" | UNCHARGED | "begun") && is(action) { *count } else { 0 }
         };
         self.allowed.iter().map(of).sum()
+    }
+
+    /// Calls that were admitted and came to this.
+    pub(crate) fn recorded(&self, with: &str) -> u64 {
+        self.allowed.iter().filter(|((_, code), _)| code == with).map(|(_, count)| count).sum()
     }
 
     /// Items of collections.

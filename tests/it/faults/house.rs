@@ -21,7 +21,7 @@ use crate::{
     harness::{Stack, options, start},
 };
 
-const SCOPES: &str = "workspace:admin items:read items:write notes:read notes:write search:read";
+const SCOPES: &str = "workspace:admin items:read items:write notes:read notes:write search:read usage:read";
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -223,10 +223,15 @@ impl Guest {
 
     /// A person of a tenant.
     pub(crate) fn of(house: &House, own: Own, sub: &str) -> Self {
+        Self::holding(house, own, sub, SCOPES)
+    }
+
+    /// A person of a tenant with these scopes.
+    pub(crate) fn holding(house: &House, own: Own, sub: &str, scopes: &str) -> Self {
         let mint = Mint {
             tenant: Some(format!("org-{}", own.slug)),
             sub: Some(sub.to_owned()),
-            scope: Some(SCOPES.to_owned()),
+            scope: Some(scopes.to_owned()),
             resource: house.stack.host_url(&own.slug),
             ..Mint::default()
         };

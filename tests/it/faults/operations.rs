@@ -1,4 +1,4 @@
-//! Every operation that writes, what it needs to be there, and how it is asked.
+//! Operations of every kind, what they need to be there, and how they are asked.
 
 use http::Method;
 use insula_tenancy::Tier;
@@ -36,6 +36,13 @@ pub(crate) enum Operation {
     ClaimDomain,
     /// The first call of somebody new in a tenant whose data key is not there yet.
     Newcomer,
+    /// Reads of other kinds.
+    List,
+    Search,
+    Trail,
+    /// Looks at what was used, which are recorded and not charged.
+    ToolUsage,
+    Usage,
 }
 
 const ITEMS: &str = "/v1/collections/notes/items";
@@ -87,7 +94,7 @@ async fn removal(house: &House, guest: &Guest, n: usize) -> Ask {
 }
 
 impl Operation {
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::ToolRead,
         Self::ToolCreate,
         Self::Create,
@@ -108,6 +115,11 @@ impl Operation {
         Self::Reseal,
         Self::ClaimDomain,
         Self::Newcomer,
+        Self::List,
+        Self::Search,
+        Self::Trail,
+        Self::ToolUsage,
+        Self::Usage,
     ];
 
     /// Its transactions.
@@ -132,7 +144,13 @@ impl Operation {
 
     /// Whether it changes what is kept.
     pub(crate) fn writes(self) -> bool {
-        self != Self::ToolRead
+        use Operation::{List, Search, ToolRead, ToolUsage, Trail, Usage};
+        !matches!(self, ToolRead | List | Search | Trail | ToolUsage | Usage)
+    }
+
+    /// Whether a repetition is told what the first was. Some tell of calls, and so of themselves; a batch, how far it came.
+    pub(crate) fn answers_the_same(self) -> bool {
+        !matches!(self, Self::Batch | Self::Trail | Self::ToolUsage | Self::Usage)
     }
 
     /// Makes what it needs for the turn of this number, and says what is to be asked, by whom if not by the guest.
@@ -199,6 +217,11 @@ impl Operation {
                 let claim = format!("/v1/config/domains/claim-{n}.{CUSTOMERS}");
                 return (Some(fresh().await), Ask::rest(Method::PUT, claim, &Value::Null));
             }
+            Self::List => Ask::rest(Method::GET, ITEMS, &Value::Null),
+            Self::Search => Ask::tool("search", json!({ "query": "before" })),
+            Self::Trail => Ask::tool("audit_search", json!({})),
+            Self::ToolUsage => Ask::tool("usage_show", json!({})),
+            Self::Usage => Ask::rest(Method::GET, "/v1/usage", &Value::Null),
             Self::Newcomer => {
                 return (Some(fresh().await), Ask::rest(Method::PUT, secret, &secret_value));
             }

@@ -45,7 +45,7 @@ impl Turn {
         if middle.done() - before.done() == operation.parts() {
             assert_eq!(middle.kept, after.kept, "{self:?}: a repetition writes again, {calls:?}");
         }
-        if let Some(first) = first.filter(|said| said.is_done() && operation != Operation::Batch) {
+        if let Some(first) = first.filter(|said| said.is_done() && operation.answers_the_same()) {
             assert_eq!(first, again, "{self:?}: a repetition says something else");
         }
         calls.len()
@@ -87,11 +87,28 @@ impl Turn {
 
 /// Of so many turns one is taken, so that each operation meets each kind and each call meets some; all are taken where
 /// `FAULTS_WHOLE` is set.
-const THINNED: usize = 4;
+pub(super) const THINNED: usize = 4;
 
 #[expect(clippy::disallowed_methods, reason = "whoever wants all turns says it to these tests alone")]
 pub(crate) fn is_whole() -> bool {
     std::env::var_os("FAULTS_WHOLE").is_some()
+}
+
+/// A turn at each of so many calls, or at one of so many, which this row's number chooses. A turn says how many calls there were: a
+/// fault may bring about some of its own.
+pub(super) async fn at_every_call(
+    (row, thinned): (usize, usize),
+    mut calls: usize,
+    mut take: impl AsyncFnMut(usize) -> usize,
+) -> usize {
+    let mut call = 0;
+    while call < calls {
+        if is_whole() || (row + call).is_multiple_of(thinned) {
+            calls = calls.max(take(call).await);
+        }
+        call += 1;
+    }
+    calls
 }
 
 async fn in_every_way(kinds: &[Kind], every_try: bool) {
@@ -112,15 +129,10 @@ async fn in_every_way(kinds: &[Kind], every_try: bool) {
             let mut calls = clean.take(&houses, &guest).await;
             assert!(calls >= 1, "{operation:?} commits");
             for (column, kind) in (part * 4..).zip(kinds) {
-                let mut call = 0;
-                while call < calls {
-                    if is_whole() || (row + column + call).is_multiple_of(THINNED) {
-                        let turn = Turn { operation, kind: *kind, every_try, call };
-                        // A fault may bring about calls of its own.
-                        calls = calls.max(turn.take(&houses, &guest).await);
-                    }
-                    call += 1;
-                }
+                calls = at_every_call((row + column, THINNED), calls, async |call| {
+                    Turn { operation, kind: *kind, every_try, call }.take(&houses, &guest).await
+                })
+                .await;
             }
         }
     }
