@@ -15,9 +15,11 @@ pub mod secrets;
 pub mod sessions;
 pub mod sigv4;
 mod sts;
+mod trap;
 mod wire;
 
 pub use front::{Aws, Invoke, Invoked};
 pub use ledger::{Fault, FaultKind};
 pub(crate) use mappings::Mappings;
 pub use sessions::{Credentials, Sessions};
+pub use trap::{Trap, Trapped, Whose};

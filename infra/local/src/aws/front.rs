@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 
+use self::failed::failed;
 use super::{
     dynamodb::{Dynamo, Record},
     events::Events,
@@ -28,11 +29,13 @@ use super::{
     sessions::{Session, Sessions},
     sigv4::{self, Signed},
     sts::{self, Assumable},
+    trap::{Set, Trap, Trapped, Whose},
     wire::{json, operation, response},
 };
 use crate::template::Stack;
 
 mod allow;
+mod failed;
 mod lambda;
 
 /// Bytes of a request: more than any of the services takes.
@@ -41,6 +44,9 @@ const BODY_BYTES_MAX: usize = 20 * 1024 * 1024;
 /// Runs a function for Lambda's Invoke: name or ARN, payload.
 pub type Invoke =
     Arc<dyn Fn(String, Bytes) -> Pin<Box<dyn Future<Output = Result<Invoked, String>> + Send>> + Send + Sync>;
+
+/// As long as a call hangs that gets no answer.
+const HANGS: Duration = Duration::from_secs(60);
 
 /// A function's answer.
 #[derive(Debug)]
@@ -72,6 +78,7 @@ struct Door {
     followers: BTreeSet<String>,
     invoke: Invoke,
     ledger: Ledger,
+    trap: Set,
 }
 
 impl std::fmt::Debug for Door {
@@ -116,6 +123,7 @@ impl Aws {
             followers: stack.followers(),
             invoke,
             ledger: Ledger::default(),
+            trap: Set::default(),
         });
         #[expect(clippy::disallowed_methods, reason = "the laptop is never frozen, and `stop` ends this")]
         let task = tokio::spawn(accept(listener, Arc::clone(&door)));
@@ -193,6 +201,24 @@ impl Aws {
     /// Makes the next such call go wrong of a function that follows a stream.
     pub fn fault_of_follower(&self, fault: Fault, text: &str) {
         self.door.ledger.add_fault(fault, text, true);
+    }
+
+    /// Sets a trap for one call, or takes it away: what has come since the one before it was set.
+    pub fn trap(&self, trap: Option<Trap>) -> Trapped {
+        self.door.trap.set(trap)
+    }
+
+    /// How many tries went wrong since the trap was set.
+    #[must_use]
+    pub fn trap_hits(&self) -> usize {
+        self.door.trap.hits()
+    }
+
+    /// Does what was sent long ago: the calls that a trap of [`FaultKind::Ghost`] holds.
+    pub async fn release(&self) {
+        for (head, body) in self.door.trap.take_held() {
+            drop(self.door.reply(&head, body).await);
+        }
     }
 
     /// Answers a request without a connection: it is signed and allowed, or refused, all the same.
@@ -293,26 +319,32 @@ impl Door {
         let operation = operation(head, &signed.service, &body);
         let follows = self.followers.contains(&signed.session.role_arn);
         self.ledger.count_call(&signed.service, &operation, follows);
-        let fault = self.ledger.take_fault((&signed.service, &operation), &body, follows);
+        let service = signed.service.as_str();
+        let whose = if follows { Whose::Followers } else { Whose::Callers };
+        let fault = match self.trap.meet(head, whose, format!("{service}:{operation}")) {
+            None => self.ledger.take_fault((service, &operation), &body, follows),
+            trapped => trapped,
+        };
         match fault {
-            Some(FaultKind::Before) => return Outcome::Json(Reply::fault("InternalServerError")),
-            Some(FaultKind::Throttle) => {
-                return Outcome::Json(Reply::refused("ThrottlingException", "slow down"));
+            Some(kind @ (FaultKind::Before | FaultKind::Throttle | FaultKind::Deny | FaultKind::Expired)) => {
+                return failed(service, kind);
             }
-            Some(FaultKind::Deny) if signed.service == "sts" => {
-                let refused = sts::Refused::denied("not authorized".to_owned());
-                return Outcome::Other(response(refused.status, "text/xml", refused.xml()));
+            Some(FaultKind::Hang) => tokio::time::sleep(HANGS).await,
+            Some(FaultKind::Ghost) => {
+                self.trap.hold(head, body.clone());
+                tokio::time::sleep(HANGS).await;
+                return Outcome::Cut;
             }
-            Some(FaultKind::Deny) => {
-                return Outcome::Json(Reply::refused("AccessDeniedException", "not authorized"));
-            }
-            Some(FaultKind::Hang) => tokio::time::sleep(Duration::from_secs(60)).await,
             _ => {}
         }
         let outcome = self.serve(head, &signed, &operation, body).await;
         match fault {
-            Some(FaultKind::After) => Outcome::Json(Reply::fault("InternalServerError")),
+            Some(FaultKind::After) => failed(service, FaultKind::Before),
             Some(FaultKind::CutAfter) => Outcome::Cut,
+            Some(FaultKind::Late) => {
+                tokio::time::sleep(HANGS).await;
+                outcome
+            }
             _ => outcome,
         }
     }

@@ -32,8 +32,14 @@ pub enum FaultKind {
     Throttle,
     /// Refused, as if a role lacked the right.
     Deny,
-    /// No answer for a minute.
+    /// Refused, since the credentials are over.
+    Expired,
+    /// No answer for a minute, and nothing was done.
     Hang,
+    /// It was done, and there is no answer for a minute.
+    Late,
+    /// No answer for a minute, and it is done when [`super::Aws::release`] says so.
+    Ghost,
 }
 
 /// Counters since the start, and the faults that wait for their call.
