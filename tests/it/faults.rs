@@ -13,6 +13,8 @@ pub(crate) use self::{
     wire::{Arrival, Dice, Kind, Plan, Session},
 };
 
+mod credentials;
+mod door;
 mod many;
 mod moving;
 mod outside;
