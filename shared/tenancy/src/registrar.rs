@@ -141,7 +141,7 @@ impl Registrar {
         let is_proof = |text: &Vec<u8>| proofs.iter().any(|proof| proof.as_bytes() == text);
         let unproved = match look_up(&domain.challenge_name()).await {
             Ok(texts) if texts.iter().any(is_proof) => {
-                return self.register(&domain, &tenant.id).await;
+                return self.register(&domain, &tenant.id, nonce).await;
             }
             Ok(texts) if texts.is_empty() => Unproved::NoRecord,
             Ok(_) => Unproved::OtherRecord,
@@ -150,24 +150,31 @@ impl Registrar {
         Ok(Verdict::Unproved(unproved))
     }
 
-    /// Of two who have proved it at once, one is the first. What was anybody's is nobody else's ever.
-    async fn register(&self, domain: &Domain, tenant: &TenantId) -> Result<Verdict, Problem> {
-        let now_s = self.clock.now().seconds();
-        let row = [("tenant", text(tenant.as_str())), ("verified_s", AttributeValue::N(now_s.to_string()))];
-        let put = self.put(domain, tenant, (row, "attribute_not_exists(pk) OR #owner = :owner")).await?;
-        if !put {
-            tracing::warn!(domain = domain.as_str(), tenant.id = %tenant, "a domain of another tenant was proved");
-            return Ok(Verdict::Unproved(Unproved::Taken));
+    /// Of two who have proved it at once, one is the first. What was anybody's is nobody else's ever. First the domain is the
+    /// claim's, and then it routes: a put that comes late, when the domain was released meanwhile, finds the claim gone.
+    async fn register(&self, domain: &Domain, tenant: &TenantId, nonce: String) -> Result<Verdict, Problem> {
+        const FREE: &str = "attribute_not_exists(pk) OR (#owner = :owner AND attribute_not_exists(tenant))";
+        const CLAIMED: &str = "#owner = :owner AND (claim = :claim OR attribute_exists(tenant))";
+        let now_s = AttributeValue::N(self.clock.now().seconds().to_string());
+        let claim = ("claim", text(&nonce));
+        let reserved = self.put(domain, tenant, [claim.clone()], (FREE, &[])).await?;
+        let row = [("tenant", text(tenant.as_str())), ("verified_s", now_s), claim];
+        if self.put(domain, tenant, row, (CLAIMED, &[(":claim", &nonce)])).await? {
+            tracing::info!(domain = domain.as_str(), tenant.id = %tenant, "a domain was proved");
+            return Ok(Verdict::Verified);
         }
-        tracing::info!(domain = domain.as_str(), tenant.id = %tenant, "a domain was proved");
-        Ok(Verdict::Verified)
+        if reserved {
+            return Err(Problem::Unavailable { doing: "giving a domain to its claim", source: None });
+        }
+        tracing::warn!(domain = domain.as_str(), tenant.id = %tenant, "a domain of another tenant was proved");
+        Ok(Verdict::Unproved(Unproved::Taken))
     }
 
     /// Leaves the owner in the row and nothing that routes.
     async fn release(&self, domain: &Domain, tenant: &TenantId) -> Result<Verdict, Problem> {
         let now_s = self.clock.now().seconds();
         let row = [("released_s", AttributeValue::N(now_s.to_string()))];
-        let put = self.put(domain, tenant, (row, "#owner = :owner")).await?;
+        let put = self.put(domain, tenant, row, ("#owner = :owner", &[])).await?;
         tracing::info!(domain = domain.as_str(), tenant.id = %tenant, was_served = put, "a domain was released");
         Ok(Verdict::Released)
     }
@@ -177,11 +184,15 @@ impl Registrar {
         &self,
         domain: &Domain,
         owner: &TenantId,
-        (row, condition): ([(&str, AttributeValue); N], &str),
+        row: [(&str, AttributeValue); N],
+        (condition, values): (&str, &[(&str, &str)]),
     ) -> Result<bool, Problem> {
         let mut item: HashMap<_, _> = row.map(|(name, value)| (name.to_owned(), value)).into();
         item.insert("pk".to_owned(), text(&Row::Host(domain.clone()).key()));
         item.insert("owner".to_owned(), text(owner.as_str()));
+        let mut values: HashMap<_, _> =
+            values.iter().map(|(name, value)| ((*name).to_owned(), text(value))).collect();
+        values.insert(":owner".to_owned(), text(owner.as_str()));
         let reply = self
             .client
             .put_item()
@@ -189,7 +200,7 @@ impl Registrar {
             .set_item(Some(item))
             .condition_expression(condition)
             .expression_attribute_names("#owner", "owner")
-            .expression_attribute_values(":owner", text(owner.as_str()))
+            .set_expression_attribute_values(Some(values))
             .send()
             .await;
         match reply {
