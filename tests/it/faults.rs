@@ -14,6 +14,7 @@ pub(crate) use self::{
 };
 
 mod credentials;
+mod domains;
 mod door;
 mod many;
 mod moving;

@@ -128,8 +128,8 @@ pub(crate) fn access(stack: &'static Stack, role: &str) -> Access {
 }
 
 /// What a function of a stack starts with.
-async fn entrance(stack: &'static Stack, clock: Clock) -> (Resolver, Entrance) {
-    start_entrance_at(settings(stack), access(stack, "McpRole"), clock).await.unwrap()
+async fn entrance(stack: &'static Stack, role: &str, clock: Clock) -> (Resolver, Entrance) {
+    start_entrance_at(settings(stack), access(stack, role), clock).await.unwrap()
 }
 
 impl House {
@@ -153,21 +153,25 @@ impl House {
 
     /// The same in a test's own time.
     pub(crate) async fn before_at(stack: &'static Stack, clock: Clock) -> Self {
-        let entrance = async || entrance(stack, clock.clone()).await;
+        let entrance = async |role| entrance(stack, role, clock.clone()).await;
         let collections = Collections::read(&settings(stack)).unwrap();
         let usage = usage::endpoints().into_iter();
-        let rest = async |endpoints| Rest::new(entrance().await, endpoints, role_of).unwrap();
+        let rest = async |role, endpoints| Rest::new(entrance(role).await, endpoints, role_of).unwrap();
         Self {
             stack,
             wire: Wire(&stack.local.aws),
             mcp: Mcp::new(
-                entrance().await,
+                entrance("McpRole").await,
                 mcp::server(&settings(stack), declare, role_of).unwrap(),
                 role_of,
             ),
-            items: rest(items::endpoints(collections.clone()).into_iter().chain(usage).collect()).await,
-            config: rest(config::endpoints(collections)).await,
-            secrets: rest(secrets::endpoints()).await,
+            items: rest(
+                "ItemsRole",
+                items::endpoints(collections.clone()).into_iter().chain(usage).collect(),
+            )
+            .await,
+            config: rest("ConfigRole", config::endpoints(collections)).await,
+            secrets: rest("SecretsRole", secrets::endpoints()).await,
         }
     }
 
@@ -176,13 +180,13 @@ impl House {
         let role_of = |name: &str| role_of(name).or(Some(Role::Member));
         let server =
             mcp::server(&settings(stack), |_, builder| Ok(books::declare(builder)), role_of).unwrap();
-        let mcp = Mcp::new(entrance(stack, Clock::System).await, server, role_of);
+        let mcp = Mcp::new(entrance(stack, "McpRole", Clock::System).await, server, role_of);
         Self { mcp, ..Self::before(stack).await }
     }
 
     /// Whose `items` has the cards that it caches, in a test's own time.
     pub(crate) async fn with_cards(stack: &'static Stack, clock: Clock) -> Self {
-        let entrance = entrance(stack, clock.clone()).await;
+        let entrance = entrance(stack, "ItemsRole", clock.clone()).await;
         let items = Rest::new(entrance, cached::endpoints(), cached::role_of).unwrap();
         Self { items, ..Self::before_at(stack, clock).await }
     }
