@@ -21,6 +21,7 @@ mod moving;
 mod outside;
 mod refusals;
 mod single;
+mod stream;
 mod tokens;
 mod transact;
 

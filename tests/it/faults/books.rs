@@ -62,7 +62,7 @@ pub(super) async fn partition(house: &House, own: &Own, family: &str) -> Vec<Val
     }
 }
 
-fn number(attribute: &Value) -> i64 {
+pub(super) fn number(attribute: &Value) -> i64 {
     attribute["N"].as_str().map_or(0, |text| text.parse().unwrap())
 }
 

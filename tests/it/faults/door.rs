@@ -31,7 +31,8 @@ const fn way(kind: FaultKind) -> Way {
     Way { kind, every_try: false, ends: false }
 }
 
-const WAYS: [Way; 13] = [
+/// Those that a process meets, which goes on whatever becomes of its calls.
+pub(super) const OF_PROCESSES: [Way; 11] = [
     way(FaultKind::Before),
     way(FaultKind::After),
     way(FaultKind::CutAfter),
@@ -43,9 +44,10 @@ const WAYS: [Way; 13] = [
     Way { every_try: true, ..way(FaultKind::Before) },
     Way { every_try: true, ..way(FaultKind::After) },
     Way { every_try: true, ..way(FaultKind::Ghost) },
-    Way { ends: true, ..way(FaultKind::Hang) },
-    Way { ends: true, ..way(FaultKind::Late) },
 ];
+/// The end of the instance that a test asks, before the call is done and after it.
+const ENDS: [Way; 2] =
+    [Way { ends: true, ..way(FaultKind::Hang) }, Way { ends: true, ..way(FaultKind::Late) }];
 
 impl Turn {
     pub(super) const CLEAN: Self = Self { way: way(FaultKind::Before), call: usize::MAX };
@@ -74,14 +76,19 @@ impl Turn {
     }
 }
 
-/// A turn at each call, in every way. The first is one without a fault; each says how many calls there were.
-pub(super) async fn in_every_way(row: usize, mut take: impl AsyncFnMut(Turn) -> usize) {
+/// A turn at each call, in every way in which it can go wrong. The first is one without a fault; each says how many calls
+/// there were.
+pub(super) async fn in_every_way(row: usize, take: impl AsyncFnMut(Turn) -> usize) {
+    in_these_ways(row, &[&OF_PROCESSES[..], &ENDS].concat(), take).await;
+}
+
+/// The same in some of them.
+pub(super) async fn in_these_ways(row: usize, ways: &[Way], mut take: impl AsyncFnMut(Turn) -> usize) {
     let mut calls = take(Turn::CLEAN).await;
     assert!(calls > 0, "nothing is called");
-    for (column, way) in WAYS.into_iter().enumerate() {
-        // Every twelfth in the next column begins elsewhere.
-        calls =
-            at_every_call((row + 5 * column, THINNED), calls, async |call| take(Turn { way, call }).await)
-                .await;
+    for (column, way) in ways.iter().enumerate() {
+        // The next way begins at another call.
+        let take = async |call| take(Turn { way: *way, call }).await;
+        calls = at_every_call((row + 5 * column, THINNED), calls, take).await;
     }
 }
