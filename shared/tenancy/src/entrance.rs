@@ -59,9 +59,6 @@ pub struct Entrance {
     desk: Option<Arc<Desk>>,
 }
 
-/// Longest wait for `domains`: it asks the registry, an issuer and the DNS, each bounded.
-const DOMAINS_WAIT_MAX: Duration = Duration::from_secs(5);
-
 /// Starts the resolver of a function that only needs to know who the tenant is.
 ///
 /// # Errors
@@ -145,7 +142,8 @@ async fn open_entrance(config: Config, aws: &Aws, clock: Clock) -> Result<(Resol
 /// The way to `domains`, where the function has the setting for it.
 fn open_desk(config: &Config, fetch: &Fetch, aws: &Aws) -> Result<Option<Arc<Desk>>, Problem> {
     let Ok(function) = config.require("DOMAINS_FUNCTION") else { return Ok(None) };
-    let errand = Errand { function, doing: registrant::ASKING, wait_max: DOMAINS_WAIT_MAX };
+    let wait_max = Duration::from_secs(registrant::WAIT_MAX_S.into());
+    let errand = Errand { function, doing: registrant::ASKING, wait_max };
     let invoker = Invoker::new(fetch.clone(), &aws.sdk, &config.region, errand)?;
     Ok(Some(Arc::new(Desk { invoker, config: config.clone() })))
 }

@@ -14,6 +14,9 @@ use crate::{
 /// What is done by asking `domains`.
 pub(crate) const ASKING: &str = "asking about a domain";
 
+/// Longest wait for `domains`: it asks the registry, an issuer and the DNS, each bounded.
+pub(crate) const WAIT_MAX_S: u32 = 5;
+
 /// The way to `domains`, in a function that has to do with them.
 pub(crate) struct Desk {
     pub(crate) invoker: Invoker,

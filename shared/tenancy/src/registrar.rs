@@ -30,8 +30,9 @@ pub struct DomainRequest {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Deed {
-    /// Look for the proof of the claim with this nonce, and serve the tenant there if it is found.
-    Verify { nonce: String },
+    /// Look for the proof of the claim with this nonce, and serve the tenant there if it is found before this second since
+    /// 1970 UTC: then nobody waits for it any more, and the claim may have ended.
+    Verify { nonce: String, until_s: i64 },
     /// Serve the tenant there no more.
     Release,
 }
@@ -133,7 +134,7 @@ impl Registrar {
         let tenant = who.resolve(&self.resolver).await?;
         tenant.demand_role(Role::Admin)?;
         domain.check_foreign(&self.resolver.config)?;
-        let Deed::Verify { nonce } = deed else {
+        let Deed::Verify { nonce, until_s } = deed else {
             return self.release(&domain, &tenant.id).await;
         };
         let ring = self.sealer.ring().await?;
@@ -141,7 +142,7 @@ impl Registrar {
         let is_proof = |text: &Vec<u8>| proofs.iter().any(|proof| proof.as_bytes() == text);
         let unproved = match look_up(&domain.challenge_name()).await {
             Ok(texts) if texts.iter().any(is_proof) => {
-                return self.register(&domain, &tenant.id, nonce).await;
+                return self.register(&domain, &tenant.id, (nonce, until_s)).await;
             }
             Ok(texts) if texts.is_empty() => Unproved::NoRecord,
             Ok(_) => Unproved::OtherRecord,
@@ -152,19 +153,29 @@ impl Registrar {
 
     /// Of two who have proved it at once, one is the first. What was anybody's is nobody else's ever. First the domain is the
     /// claim's, and then it routes: a put that comes late, when the domain was released meanwhile, finds the claim gone.
-    async fn register(&self, domain: &Domain, tenant: &TenantId, nonce: String) -> Result<Verdict, Problem> {
+    async fn register(
+        &self,
+        domain: &Domain,
+        tenant: &TenantId,
+        (nonce, until_s): (String, i64),
+    ) -> Result<Verdict, Problem> {
         const FREE: &str = "attribute_not_exists(pk) OR (#owner = :owner AND attribute_not_exists(tenant))";
         const CLAIMED: &str = "#owner = :owner AND (claim = :claim OR attribute_exists(tenant))";
-        let now_s = AttributeValue::N(self.clock.now().seconds().to_string());
+        const DOING: &str = "giving a domain to its claim";
         let claim = ("claim", text(&nonce));
         let reserved = self.put(domain, tenant, [claim.clone()], (FREE, &[])).await?;
+        let now_s = self.clock.now().seconds();
+        if now_s >= until_s {
+            return Err(Problem::Unavailable { doing: DOING, source: None });
+        }
+        let now_s = AttributeValue::N(now_s.to_string());
         let row = [("tenant", text(tenant.as_str())), ("verified_s", now_s), claim];
         if self.put(domain, tenant, row, (CLAIMED, &[(":claim", &nonce)])).await? {
             tracing::info!(domain = domain.as_str(), tenant.id = %tenant, "a domain was proved");
             return Ok(Verdict::Verified);
         }
         if reserved {
-            return Err(Problem::Unavailable { doing: "giving a domain to its claim", source: None });
+            return Err(Problem::Unavailable { doing: DOING, source: None });
         }
         tracing::warn!(domain = domain.as_str(), tenant.id = %tenant, "a domain of another tenant was proved");
         Ok(Verdict::Unproved(Unproved::Taken))

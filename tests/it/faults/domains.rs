@@ -3,7 +3,7 @@
 
 use http::Method;
 use insula_local::aws::Whose;
-use insula_tenancy::Tier;
+use insula_tenancy::{Clock, Tier};
 use serde_json::{Value, json};
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     door::{Turn, in_every_way},
     unique,
 };
-use crate::{audit::chains::verify, dns::zone, harness::CUSTOMERS};
+use crate::{ask::invoke, audit::chains::verify, dns::zone, harness::CUSTOMERS};
 
 /// A tenant that claims a domain.
 struct Owner {
@@ -64,12 +64,16 @@ impl Owner {
         other
     }
 
-    /// What the tenant's own claim says: its state, and nothing where there is none. Its books are in order.
-    async fn state(&self, house: &House, of: &str) -> Option<Value> {
+    /// What the tenant's own claim says, and nothing where there is none. Its books are in order.
+    async fn claim(&self, house: &House, of: &str) -> Option<Value> {
         let books = Books::read(house, &self.guest.own).await.unwrap_or_else(|wrong| panic!("{of}: {wrong}"));
         let claims = books.kept.iter().find(|((family, _), _)| family == "DOMAIN").map(|(_, kept)| kept);
         let document: Value = serde_json::from_str(claims?.split_once(' ')?.1).unwrap();
-        Some(document["domains"].get(&self.domain)?["state"].clone())
+        document["domains"].get(&self.domain).cloned()
+    }
+
+    async fn state(&self, house: &House, of: &str) -> Option<Value> {
+        Some(self.claim(house, of).await?["state"].clone())
     }
 
     /// Whether the registry leads to this tenant.
@@ -214,4 +218,24 @@ async fn a_domain_whose_verification_was_given_up_is_not_served_after_its_releas
 #[tokio::test]
 async fn a_domain_that_two_have_proved_is_one_tenants_whatever_goes_wrong() {
     whatever_goes_wrong(8, Journey::Race).await;
+}
+
+#[tokio::test]
+async fn a_verification_for_which_nobody_waits_any_more_serves_nobody() {
+    let house = House::open().await;
+    let owner = Owner::of(&house, &name()).await;
+    zone().texts(&owner.record.0, &[&owner.record.1]);
+    let nonce = owner.claim(&house, "claimed").await.unwrap()["nonce"].clone();
+    let host = format!("{}.localhost", owner.guest.own.slug);
+    let bearer = owner.guest.bearer.strip_prefix("Bearer ");
+    let who = json!({ "bearer": bearer, "domain_name": host, "api_id": null, "path_tenant": null });
+    for (waits_s, answer, is_served) in
+        [(0, json!("unavailable"), false), (30, json!({ "granted": "verified" }), true)]
+    {
+        let until_s = Clock::System.now().plus_s(waits_s).seconds();
+        let verify = json!({ "verify": { "nonce": nonce, "until_s": until_s } });
+        let asked = json!({ "who": who, "domain": owner.domain, "deed": verify });
+        assert_eq!(invoke(house.stack, "domains", &asked).await, Some(answer), "{waits_s}");
+        assert_eq!(owner.is_served(&house).await, is_served, "{waits_s}");
+    }
 }

@@ -214,7 +214,7 @@ impl House {
 #[derive(Debug)]
 pub(crate) struct Guest {
     pub(crate) own: Own,
-    bearer: String,
+    pub(super) bearer: String,
     /// What the edge says of the plan's version.
     pub(crate) epoch: u64,
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use insula_local::idp::Mint;
-use insula_tenancy::{Plan, Status, Tier};
+use insula_tenancy::{Clock, Plan, Status, Tier};
 use serde_json::{Value, json};
 
 use super::{DENIED, OK, Row, put, start_altered};
@@ -83,8 +83,8 @@ async fn asked(stack: &'static Stack, own: &Own, (scope, changes): (&str, Value)
     let bearer = stack.local.idp.mint(&mint).unwrap().access_token;
     let host = format!("{}.localhost", own.slug);
     let who = json!({ "bearer": bearer, "domain_name": host, "api_id": null, "path_tenant": null });
-    let mut request =
-        json!({ "who": who, "domain": "asked.customers.test", "deed": { "verify": { "nonce": "n" } } });
+    let verify = json!({ "verify": { "nonce": "n", "until_s": Clock::System.now().plus_s(5).seconds() } });
+    let mut request = json!({ "who": who, "domain": "asked.customers.test", "deed": verify });
     for (name, value) in changes.as_object().unwrap() {
         let place = if request["who"].get(name).is_some() { &mut request["who"] } else { &mut request };
         place[name] = value.clone();

@@ -16,7 +16,7 @@ use crate::{
     crypto::random_bits,
     key::Shelf,
     record::{Prepared, Raw},
-    registrant::Registrant,
+    registrant::{Registrant, WAIT_MAX_S},
     registrar::Deed,
     tenant::TenantId,
 };
@@ -137,7 +137,8 @@ impl TenantScope {
         self.demand(Feature::CustomBranding)?;
         let registrant = self.acting()?;
         let Claim { nonce, .. } = self.claim(domain).await?;
-        let verdict = registrant.ask(domain, Deed::Verify { nonce: nonce.clone() }).await?;
+        let until_s = self.room.clock.now().plus_s(WAIT_MAX_S.into()).seconds();
+        let verdict = registrant.ask(domain, Deed::Verify { nonce: nonce.clone(), until_s }).await?;
         Ok(Checked { nonce, verdict })
     }
 
