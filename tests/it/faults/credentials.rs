@@ -32,7 +32,7 @@ async fn make_key([house, other]: &[House; 2], turn: Turn) -> usize {
     if first.as_ref().is_some_and(Said::is_done) {
         assert_eq!(middle.done(), 1, "{of}: {first:?}");
     }
-    let again = sharing.guest.ask(if turn.call % 2 == 0 { house } else { other }, &put).await;
+    let again = sharing.guest.ask(if turn.call.is_multiple_of(2) { house } else { other }, &put).await;
     assert!(again.is_done(), "{of}: {again:?} after {first:?}");
     house.stack.local.aws.release().await;
     let after = books().await;

@@ -133,7 +133,7 @@ impl Journey {
         let (first, seen) = turn.run(house, Whose::Callers, owner.guest.ask(house, &asked)).await;
         let of = format!("{self:?}, {turn:?} of {seen:?}, {first:?}");
         self.check_middle(house, (&owner, first.as_ref()), &of).await;
-        let next = if turn.call % 2 == 0 { house } else { other };
+        let next = if turn.call.is_multiple_of(2) { house } else { other };
         match (self, &rival) {
             (Self::Abandon, _) => drop(owner.done(next, owner.release()).await),
             (Self::Race, Some(rival)) => {

@@ -23,7 +23,7 @@ pub(super) struct Turn {
 }
 
 /// Of so many turns one is taken: they last longer than those over the wire.
-const THINNED: usize = 12;
+const THINNED: usize = 16;
 /// Long enough for a call that has come to the door to be done.
 const DONE: Duration = Duration::from_millis(30);
 

@@ -62,6 +62,10 @@ async fn done(house: &House, guest: &Guest, ask: Ask) -> Value {
     serde_json::from_str(&said.body).unwrap_or(Value::Null)
 }
 
+fn claim(n: usize) -> Ask {
+    Ask::rest(Method::PUT, format!("/v1/config/domains/claim-{n}.{CUSTOMERS}"), &Value::Null)
+}
+
 fn image(method: Method, name: &str) -> Ask {
     Ask::rest(method, format!("/v1/config/assets/{name}"), &Value::Null).with("content-type", "image/png")
 }
@@ -153,6 +157,18 @@ impl Operation {
         !matches!(self, Self::Batch | Self::Trail | Self::ToolUsage | Self::Usage)
     }
 
+    /// What only reads needs nothing.
+    fn read(self) -> Ask {
+        match self {
+            Self::List => Ask::rest(Method::GET, ITEMS, &Value::Null),
+            Self::Search => Ask::tool("search", json!({ "query": "before" })),
+            Self::Trail => Ask::tool("audit_search", json!({})),
+            Self::ToolUsage => Ask::tool("usage_show", json!({})),
+            Self::Usage => Ask::rest(Method::GET, "/v1/usage", &Value::Null),
+            _ => Ask::tool("notes_list", json!({})),
+        }
+    }
+
     /// Makes what it needs for the turn of this number, and says what is to be asked, by whom if not by the guest.
     pub(crate) async fn prepare(self, house: &House, guest: &Guest, n: usize) -> (Option<Guest>, Ask) {
         let fresh =
@@ -162,7 +178,9 @@ impl Operation {
         let secret = format!("/v1/secrets/s{n}");
         let secret_value = json!({ "value": format!("value {n}") });
         let ask = match self {
-            Self::ToolRead => Ask::tool("notes_list", json!({})),
+            Self::ToolRead | Self::List | Self::Search | Self::Trail | Self::ToolUsage | Self::Usage => {
+                self.read()
+            }
             Self::ToolCreate => Ask::tool("notes_create", value),
             Self::Create => Ask::rest(Method::POST, ITEMS, &value),
             Self::Replace => Ask::rest(Method::PUT, item().await, &value).with("if-match", "\"1\""),
@@ -213,15 +231,7 @@ impl Operation {
                     .unwrap();
                 return (Some(fresh), Ask::rest(Method::POST, "/v1/secrets/re-seal", &Value::Null));
             }
-            Self::ClaimDomain => {
-                let claim = format!("/v1/config/domains/claim-{n}.{CUSTOMERS}");
-                return (Some(fresh().await), Ask::rest(Method::PUT, claim, &Value::Null));
-            }
-            Self::List => Ask::rest(Method::GET, ITEMS, &Value::Null),
-            Self::Search => Ask::tool("search", json!({ "query": "before" })),
-            Self::Trail => Ask::tool("audit_search", json!({})),
-            Self::ToolUsage => Ask::tool("usage_show", json!({})),
-            Self::Usage => Ask::rest(Method::GET, "/v1/usage", &Value::Null),
+            Self::ClaimDomain => return (Some(fresh().await), claim(n)),
             Self::Newcomer => {
                 return (Some(fresh().await), Ask::rest(Method::PUT, secret, &secret_value));
             }

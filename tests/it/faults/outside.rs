@@ -101,7 +101,8 @@ async fn take(sharing: &Sharing, houses: [&House; 2], plan: Plan) -> usize {
         Books::read(house, &sharing.guest.own).await.unwrap_or_else(|wrong| panic!("{turn}: {wrong}"));
     let begun = middle.recorded("begun") - before.recorded("begun");
     assert!(sharing.posts(&share) <= begun, "{turn}: posted before its charge, {first:?}");
-    let again = sharing.guest.ask(if session.calls().len() % 2 == 0 { house } else { other }, &ask).await;
+    let again =
+        sharing.guest.ask(if session.calls().len().is_multiple_of(2) { house } else { other }, &ask).await;
     session.release(&house.wire).await;
     sharing.check(houses, &share, (&before, first.as_ref(), &again), &turn).await;
     session.calls().len()

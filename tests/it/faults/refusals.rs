@@ -150,7 +150,8 @@ impl Case {
             assert!(session.was_hit() && first.code == "unavailable", "{turn}: {first:?}");
         }
         let middle = read(&turn).await;
-        let again = guest.ask(if session.calls().len() % 2 == 0 { house } else { other }, &ask).await;
+        let again =
+            guest.ask(if session.calls().len().is_multiple_of(2) { house } else { other }, &ask).await;
         assert!(is_refused(&again), "{turn}: {again:?} after {first:?}");
         session.release(&house.wire).await;
         // What was counted is written in another minute.
