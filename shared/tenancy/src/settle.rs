@@ -62,15 +62,11 @@ impl Admission {
             let (committed, ended) = if effect == Effect::Uncharged {
                 // One after the other: whether it found its own record among what it counts would be luck.
                 let ended = work(scope).await;
-                let code = match counted(&ended, keep.outcome) {
-                    Outcome::Failed { code } => code,
-                    _ => "uncharged",
-                };
-                (self.commit(Outcome::Uncharged { code }).await, ended)
+                (self.commit(Outcome::Uncharged).await, ended)
             } else {
                 tokio::join!(self.commit(Outcome::Read), work(scope))
             };
-            if effect == Effect::Read && matches!(committed, Ok(Committed::Now)) {
+            if matches!(committed, Ok(Committed::Now)) {
                 begun.end(counted(&ended, keep.outcome)).await;
             }
             if tells_of_crossing(&ended) {

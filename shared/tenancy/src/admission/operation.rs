@@ -75,10 +75,7 @@ pub enum Outcome<'a> {
     Read,
     /// It looks at what the tenant may use and has used: it is recorded, and not charged, so that it answers when nothing is
     /// left.
-    Uncharged {
-        /// `uncharged`, or the code of the problem that it ended in.
-        code: &'a str,
-    },
+    Uncharged,
     /// It is about to do something outside, which no transaction takes back: nothing is written but the charge and the
     /// name of its key, under which it is not done again.
     Begun,
@@ -96,16 +93,17 @@ impl Outcome<'_> {
     pub(crate) const fn code(&self) -> &str {
         match self {
             Self::Done { .. } | Self::Read => "ok",
+            Self::Uncharged => "uncharged",
             Self::Begun => "begun",
-            Self::Uncharged { code } | Self::Failed { code } => code,
+            Self::Failed { code } => code,
         }
     }
 
     /// What the record of its commit knows of it.
     pub(super) const fn stage(&self) -> Stage {
         match self {
-            Self::Read | Self::Begun => Stage::Begun,
-            Self::Done { .. } | Self::Uncharged { .. } | Self::Failed { .. } => Stage::Whole,
+            Self::Read | Self::Uncharged | Self::Begun => Stage::Begun,
+            Self::Done { .. } | Self::Failed { .. } => Stage::Whole,
         }
     }
 }

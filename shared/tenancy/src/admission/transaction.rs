@@ -106,7 +106,7 @@ impl Transaction<'_> {
 
     fn actions(&self, audit: &Link) -> Result<Vec<(Part, TransactWriteItem)>, Problem> {
         let mut actions = vec![(Part::Plan, self.plan()?), (Part::Audit, self.audit(audit)?)];
-        if !matches!(self.outcome, Outcome::Uncharged { .. }) {
+        if self.outcome != Outcome::Uncharged {
             actions.push((Part::Meter, self.meter()?));
         }
         // An operation that failed keeps no record, so that its key stays free.

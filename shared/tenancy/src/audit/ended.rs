@@ -1,5 +1,5 @@
-//! How calls ended that ran on when their record was made: those that only read, beside their charge, and those that act
-//! outside, after it. One that ended in a problem has a second record. Of one that ended well there is no more to say
+//! How calls ended that ran on when their record was made: those that only read, beside it, and those that act outside, after
+//! it. One that ended in a problem has a second record. Of one that ended well there is no more to say
 //! than how long it took, which the next record of its instance says.
 
 use aws_sdk_dynamodb::types::AttributeValue;
