@@ -51,6 +51,29 @@ async fn a_tool_call_is_one_transaction_and_its_own_reads() {
 }
 
 #[tokio::test]
+async fn what_is_known_to_be_repeated_costs_two_reads() {
+    let stack = start(options(Edge::Rest));
+    let url = stack.host_url("acme");
+    let token = stack.token("acme", &url);
+    let post = async |title: &str| {
+        let call = tool_call("notes_create", json!({ "title": title, "text": "t" }));
+        let before = stack.local.aws.calls();
+        let reply = post_with(&stack, &url, &token, &[("idempotency-key", "same")], &call).await;
+        let asked = ["GetItem", "TransactWriteItems"].map(|name| {
+            let name = format!("dynamodb:{name}");
+            stack.local.aws.calls().get(&name).unwrap_or(&0) - before.get(&name).unwrap_or(&0)
+        });
+        (json_of(&reply)["result"]["isError"] == false, asked)
+    };
+    assert!(post("t").await.0);
+    // With other arguments it is refused, and the refusal is recorded; that it was repeated is known from there on.
+    assert!(!post("another").await.0);
+    assert_eq!(post("another").await, (false, [1, 1]), "its record, and the refusal's");
+    // Its record, and the plan that it is answered under.
+    assert_eq!(post("t").await, (true, [2, 0]));
+}
+
+#[tokio::test]
 async fn the_first_event_after_init_opens_no_connection_to_aws() {
     let stack = start(options(Edge::Rest));
     // That there are new tenants is told by events.

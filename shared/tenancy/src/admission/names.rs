@@ -93,10 +93,12 @@ impl Admission {
     pub(super) fn same(&self, item: &HashMap<String, AttributeValue>) -> Result<Committed, Problem> {
         let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
         let named = self.names.iter().find(|named| text("sk") == Some(&named.name));
-        let Some(named) = named.filter(|named| text("arguments") == Some(&named.arguments)) else {
-            return Err(Problem::IdempotencyMismatch);
-        };
+        let named = named.ok_or(Problem::IdempotencyMismatch)?;
+        // Be it with other arguments: what is refused is not charged either.
         self.room.running.turnstile().repeated(&named.name);
+        if text("arguments") != Some(&named.arguments) {
+            return Err(Problem::IdempotencyMismatch);
+        }
         Ok(Committed::Before(text("result").cloned()))
     }
 }
