@@ -160,8 +160,8 @@ impl Tally {
         let mut tally =
             Self { last_minute: text("at").parse::<Moment>().ok().map(Moment::minute), ..Self::default() };
         if text("decision") == Decision::Denied.word() {
-            // A record may stand for many.
-            tally.denied = number("count").unwrap_or(1);
+            // A record may stand for many, and for none in no case: an update of nothing is refused, and holds up the stream.
+            tally.denied = number("count").unwrap_or(1).max(1);
         } else {
             let stage = Some(text("stage"));
             if stage != Stage::Ended.word() {

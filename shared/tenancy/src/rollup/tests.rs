@@ -4,7 +4,7 @@ use super::*;
 
 fn record(pairs: &[(&str, &str)]) -> Item {
     let value = |name: &str, text: &str| match name {
-        "duration_ms" => AttributeValue::N(text.to_owned()),
+        "duration_ms" | "count" => AttributeValue::N(text.to_owned()),
         _ => AttributeValue::S(text.to_owned()),
     };
     let good = [
@@ -68,6 +68,13 @@ fn a_record_tells_of_some_calls_that_ended_since() {
         1,
         "none of them is a call once more"
     );
+}
+
+#[test]
+fn no_record_counts_for_nothing() {
+    // A row that is to be nothing more can't be updated, and its batch would come again and again.
+    let (_, tally) = Tally::of_call(&record(&[("decision", "denied"), ("count", "0"), ("at", "")]));
+    assert_eq!((tally.denied, tally.last_minute), (1, None));
 }
 
 #[test]
