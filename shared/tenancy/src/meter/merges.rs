@@ -1,7 +1,16 @@
 //! What calls wrote for searches is merged behind them: under a session of the tenant whose index it is, which reaches that
 //! and nothing else, so that no mistake here reaches from one tenant to another.
 
-use std::{collections::BTreeSet, error::Error, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    error::Error,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use tokio::time::{Instant, timeout};
 
@@ -46,7 +55,7 @@ impl Merges {
                 continue;
             }
             // Boxed, since a caller's future would be as large as all that this one waits for.
-            let look = timeout(left, Box::pin(self.look(&tenant, side))).await;
+            let look = timeout(left, caught(Box::pin(self.look(&tenant, side)))).await;
             let problem = match look {
                 Ok(Ok(())) => continue,
                 Ok(Err(problem)) => problem,
@@ -77,6 +86,18 @@ impl Merges {
     }
 }
 
+/// What the work gives; a panic ends it alone, and not the batch, which would come again with its cause in it.
+async fn caught(work: impl Future<Output = Result<(), Problem>>) -> Result<(), Problem> {
+    let mut work = pin!(work);
+    // The work's state is not looked at again after a panic, so it can't be seen half changed.
+    poll_fn(|context| {
+        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))).unwrap_or_else(|_panic| {
+            Poll::Ready(Err(Problem::internal("merging the search index", "a merge panicked")))
+        })
+    })
+    .await
+}
+
 /// The tenants at whose index one of these changes leads to a look, each once, in the order of the stream.
 pub(super) fn due(changes: &[Change]) -> Vec<(TenantId, Placement)> {
     let mut seen = BTreeSet::new();
@@ -99,6 +120,17 @@ mod tests {
 
     use super::*;
     use crate::canonical::Item;
+
+    #[tokio::test]
+    async fn a_merge_that_panics_has_failed_and_no_more() {
+        let merge = |panics: bool| async move {
+            tokio::task::yield_now().await;
+            assert!(!panics, "the row is not whole");
+            Ok(())
+        };
+        caught(merge(false)).await.unwrap();
+        assert_eq!(caught(merge(true)).await.unwrap_err().code(), "internal");
+    }
 
     #[test]
     fn a_tenant_whose_news_lead_to_a_look_is_due_once_a_batch() {
