@@ -55,7 +55,9 @@ struct Full {
     epochs: (u64, u64),
     stock: Stock,
     refusals: u32,
+    /// When the store said so, and when one was last sent to ask again.
     known_s: i64,
+    asked_s: i64,
 }
 
 /// What is known of a tenant's quota.
@@ -145,18 +147,21 @@ impl Turnstile {
         let mut all = open(&self.full);
         let before =
             all.get(tenant).filter(|before| before.epochs == epochs).map_or(0, |before| before.refusals);
-        let full = Full { epochs, stock: stock.clone(), refusals: before.saturating_add(1), known_s };
+        let refusals = before.saturating_add(1);
+        let full = Full { epochs, stock: stock.clone(), refusals, known_s, asked_s: known_s };
         all.insert(tenant.clone(), full);
     }
 
     /// What the tenant keeps, where that is beyond doubt: many calls were left no room, and it was so a moment ago. Any call may
-    /// make room, so where it is in doubt one asks the store, and the others go on believing meanwhile.
+    /// make room, so where it is in doubt one asks the store, and the others go on believing meanwhile, for as long again and no longer.
     pub(crate) fn kept(&self, tenant: &TenantId, epochs: (u64, u64)) -> Option<Stock> {
         let now_s = self.clock.now().seconds();
         let mut all = open(&self.full);
         let full = all.get_mut(tenant).filter(|full| full.epochs == epochs && full.refusals >= FLOOD_MIN)?;
-        if !is_fresh(full.known_s, now_s) {
-            full.known_s = now_s;
+        let is_believed = is_fresh(full.known_s, now_s)
+            || is_fresh(full.asked_s, now_s) && is_fresh(full.known_s.saturating_add(BELIEVED_S), now_s);
+        if !is_believed {
+            full.asked_s = now_s;
             return None;
         }
         Some(full.stock.clone())
