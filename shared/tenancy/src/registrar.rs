@@ -33,8 +33,8 @@ pub(crate) enum Deed {
     /// Look for the proof of the claim with this nonce, and serve the tenant there if it is found before this second since
     /// 1970 UTC: then nobody waits for it any more, and the claim may have ended.
     Verify { nonce: String, until_s: i64 },
-    /// Serve the tenant there no more.
-    Release,
+    /// Serve the tenant there no more; if only what this claim has brought about is to end, not what another has.
+    Release { nonce: Option<String> },
 }
 
 /// What `domains` answers.
@@ -134,8 +134,9 @@ impl Registrar {
         let tenant = who.resolve(&self.resolver).await?;
         tenant.demand_role(Role::Admin)?;
         domain.check_foreign(&self.resolver.config)?;
-        let Deed::Verify { nonce, until_s } = deed else {
-            return self.release(&domain, &tenant.id).await;
+        let (nonce, until_s) = match deed {
+            Deed::Verify { nonce, until_s } => (nonce, until_s),
+            Deed::Release { nonce } => return self.release(&domain, &tenant.id, nonce.as_deref()).await,
         };
         let ring = self.sealer.ring().await?;
         let proofs = domain.proofs(&ring.shared(self.clock.now()), &tenant.id, &nonce)?;
@@ -182,10 +183,21 @@ impl Registrar {
     }
 
     /// Leaves the owner in the row and nothing that routes.
-    async fn release(&self, domain: &Domain, tenant: &TenantId) -> Result<Verdict, Problem> {
+    async fn release(
+        &self,
+        domain: &Domain,
+        tenant: &TenantId,
+        claim: Option<&str>,
+    ) -> Result<Verdict, Problem> {
         let now_s = self.clock.now().seconds();
         let row = [("released_s", AttributeValue::N(now_s.to_string()))];
-        let put = self.put(domain, tenant, row, ("#owner = :owner", &[])).await?;
+        let put = match claim {
+            None => self.put(domain, tenant, row, ("#owner = :owner", &[])).await?,
+            Some(claim) => {
+                let of_claim = "#owner = :owner AND claim = :claim";
+                self.put(domain, tenant, row, (of_claim, &[(":claim", claim)])).await?
+            }
+        };
         tracing::info!(domain = domain.as_str(), tenant.id = %tenant, was_served = put, "a domain was released");
         Ok(Verdict::Released)
     }

@@ -151,14 +151,14 @@ impl TenantScope {
         let Some(claim) = directory.domains.get_mut(domain) else {
             if checked.verdict == Verdict::Verified {
                 // Whoever ended the claim may have done so before the domain was served, and nobody would end that.
-                self.registrant()?.ask(domain, Deed::Release).await?;
+                self.registrant()?.ask(domain, Deed::Release { nonce: Some(checked.nonce.clone()) }).await?;
             }
             return Err(Problem::NotFound { kind: KIND });
         };
         if claim.nonce != checked.nonce {
             if checked.verdict == Verdict::Verified && claim.state != DomainState::Verified {
                 // It is served by a claim that has ended, and this one is not proved.
-                self.registrant()?.ask(domain, Deed::Release).await?;
+                self.registrant()?.ask(domain, Deed::Release { nonce: Some(checked.nonce.clone()) }).await?;
             }
             let detail = "the domain was claimed anew while its record was looked for".to_owned();
             return Err(Problem::Conflict { detail });
@@ -184,7 +184,7 @@ impl TenantScope {
     pub async fn release_domain(&self, domain: &Domain) -> Result<(), Problem> {
         let registrant = self.acting()?;
         self.claim(domain).await?;
-        registrant.ask(domain, Deed::Release).await.map(drop)
+        registrant.ask(domain, Deed::Release { nonce: None }).await.map(drop)
     }
 
     /// Stages the end of a claim whose domain is released.
