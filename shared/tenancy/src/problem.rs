@@ -248,7 +248,7 @@ impl Problem {
         }
     }
 
-    /// Whether it comes of what was asked for and what there is: neither of what the caller may do, nor of a fault.
+    /// Whether it comes of what was asked for and what there is or can be had just now, and not of what the caller may do.
     pub(crate) fn is_of_state(&self) -> bool {
         match self {
             Self::NotFound { .. }
@@ -256,7 +256,8 @@ impl Problem {
             | Self::Faulty { .. }
             | Self::VersionRequired
             | Self::TooLarge { .. }
-            | Self::Conflict { .. } => true,
+            | Self::Conflict { .. }
+            | Self::Unavailable { .. } => true,
             Self::At { problem, .. } => problem.is_of_state(),
             _ => false,
         }
