@@ -76,8 +76,11 @@ impl Admission {
         let (chain, link) = self.scribe().link(plan, now, said, resources)?;
         // Where no reply comes, nobody knows whether the record is there: then the chain ends here, with or without it.
         let sent = transaction.send(&link).await?;
-        let chain = if sent.is_ok() { chain.after(link) } else { chain };
-        self.room.chains.keep(&self.room.tenant, chain);
+        let Room { chains, tenant, .. } = &*self.room;
+        match &sent {
+            Ok(()) => chains.keep(tenant, chain.after(link)),
+            Err(_cancelled) => chains.keep_without(tenant, chain, &link),
+        }
         Ok(sent)
     }
 

@@ -8,7 +8,6 @@ use crate::{
     aws::read_item,
     canonical::Item,
     clock::Moment,
-    crypto::random_bits,
     plan::Plan,
     quota::{QuotaKind, Reset},
     tenant::TenantId,
@@ -100,12 +99,7 @@ pub(crate) async fn month_rows(
 impl Admission {
     /// The first turn: of any counter, so that calls are spread evenly.
     pub(super) async fn first_turn(&self, plan: &Plan) -> Result<Turn, Problem> {
-        let counters = plan.spread.counters();
-        let counter = match counters {
-            1 => 0,
-            _ => random_bits()?.first().and_then(|bits| bits.checked_rem(counters)).unwrap_or(0),
-        };
-        Ok(self.turn_of(counter).await)
+        Ok(self.turn_of(plan.spread.any()?).await)
     }
 
     async fn turn_of(&self, counter: u8) -> Turn {

@@ -76,7 +76,13 @@ impl Chains {
         }
     }
 
-    /// What the tenant's next record tells. One that does not become durable has told nothing, and that is how long some calls took.
+    /// Takes back a chain whose next record was not made, and what that was to tell.
+    pub(crate) fn keep_without(&self, tenant: &TenantId, chain: Chain, link: &Link) {
+        self.keep(tenant, chain);
+        Ended::read(&link.item).into_iter().for_each(|ended| self.end(tenant, ended));
+    }
+
+    /// What the tenant's next record tells. Where it is not known whether there is one, it is told by none.
     pub(crate) fn take_ended(&self, tenant: &TenantId) -> Vec<Ended> {
         open(&self.ended).remove(tenant).unwrap_or_default()
     }

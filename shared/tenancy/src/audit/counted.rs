@@ -64,7 +64,7 @@ impl Room {
         let table = plan.placement.table(self.plans.table(), &self.tenant);
         let put = Put::builder().table_name(&*table).set_item(Some(link.item.clone()));
         let put = put.condition_expression("attribute_not_exists(pk)").build().map_err(fault)?;
-        let still = plan.still(self.plans.table(), &self.tenant, 0).map_err(fault)?;
+        let still = plan.still(self.plans.table(), &self.tenant, plan.spread.any()?).map_err(fault)?;
         let items = vec![still, TransactWriteItem::builder().put(put).build()];
         let sent = self.store.client.transact_write_items().set_transact_items(Some(items)).send().await;
         match sent {
@@ -73,7 +73,7 @@ impl Room {
                 Ok(true)
             }
             Err(err) if err.as_service_error().is_some_and(|err| err.is_transaction_canceled_exception()) => {
-                self.chains.keep(&self.tenant, chain);
+                self.chains.keep_without(&self.tenant, chain, &link);
                 Ok(false)
             }
             // Where no reply came, nobody knows whether the record is there: then the chain ends.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::clock::Moment;
+use crate::{Problem, clock::Moment, crypto::random_bits};
 
 /// How a tenant's calls are spread. One counter is enough for all but the busiest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,14 @@ impl Spread {
     #[must_use]
     pub const fn counters(&self) -> u8 {
         self.counters
+    }
+
+    /// Any of them, so that calls are spread evenly.
+    pub(crate) fn any(&self) -> Result<u8, Problem> {
+        match self.counters {
+            1 => Ok(0),
+            counters => Ok(random_bits()?.first().and_then(|bits| bits.checked_rem(counters)).unwrap_or(0)),
+        }
     }
 
     /// How many counters may have counted something of a month, such as `2026-11`: also those that a change has taken away.
