@@ -99,9 +99,9 @@ async fn domains_believes_its_asker_nothing_but_the_bearers_own_words() {
     let found = json!({ "granted": { "unproved": "no_record" } });
     assert_eq!(asked(stack, &own, (ADMIN, json!({}))).await, found);
     for (scope, changes, answer) in [
-        (ADMIN, json!({ "deed": "release" }), json!({ "granted": "released" })),
+        (ADMIN, json!({ "deed": { "release": {} } }), json!({ "granted": "released" })),
         (MEMBER, json!({}), "refused".into()),
-        (MEMBER, json!({ "deed": "release" }), "refused".into()),
+        (MEMBER, json!({ "deed": { "release": {} } }), "refused".into()),
         (ADMIN, json!({ "domain_name": "acme.localhost" }), "refused".into()),
         (ADMIN, json!({ "domain_name": "asked.customers.test" }), "refused".into()),
         (ADMIN, json!({ "bearer": "a.b.c" }), "refused".into()),
