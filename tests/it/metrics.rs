@@ -372,7 +372,7 @@ async fn a_call_that_is_cut_off_by_its_deadline_leaves_its_line_too() {
             && ok == "ok"
         {
             assert_eq!(late, "unavailable");
-            assert!((9_000..10_000).contains(took_ms), "{took_ms}");
+            assert!(*took_ms >= 9_000, "{took_ms}");
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
