@@ -99,13 +99,12 @@ struct TallyView {
 struct DetailView {
     #[serde(flatten)]
     total: TallyView,
-    /// Absent where nothing is known yet.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    latency: Option<LatencyView>,
+    latency: LatencyView,
 }
 
 /// Milliseconds that calls took: of one that writes all but its commit. How long one took that only read, or acted outside, is
-/// told by the next call of the same instance, so that some are not among these.
+/// told by the next call of the same instance, so that some are not among these. All are 0 where nobody has
+/// told yet.
 #[derive(Debug, Serialize, JsonSchema)]
 struct LatencyView {
     mean_ms: u64,
@@ -170,12 +169,12 @@ impl From<&Tally> for TallyView {
 impl From<&Tally> for DetailView {
     fn from(tally: &Tally) -> Self {
         let latency = &tally.latency;
-        let latency = (latency.count() > 0).then(|| LatencyView {
+        let latency = LatencyView {
             mean_ms: latency.mean_ms(),
             p50_ms: latency.percentile_ms(50),
             p95_ms: latency.percentile_ms(95),
             max_ms: latency.max_ms(),
-        });
+        };
         Self { total: tally.into(), latency }
     }
 }
