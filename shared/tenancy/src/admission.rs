@@ -135,7 +135,7 @@ impl Admission {
     /// # Errors
     /// [`Problem::QuotaReached`], [`Problem::Suspended`], [`Problem::Conflict`] when a record that was read has
     /// changed, [`Problem::IdempotencyMismatch`], [`Problem::Unavailable`] when the store does not answer in time.
-    pub async fn commit(self, outcome: Outcome<'_>) -> Result<Committed, Problem> {
+    pub async fn commit(&self, outcome: Outcome<'_>) -> Result<Committed, Problem> {
         // Boxed, since a future has the layout of all that it waits for, and the compiler follows it so deep and no deeper.
         let committed = match Box::pin(self.charge(outcome)).await {
             // What can't be done any more may have been done: then this is its repetition, and no refusal.

@@ -58,7 +58,6 @@ impl Admission {
             Effect::Read => {}
         }
         loop {
-            let begun = self.begun();
             let (committed, ended) = if effect == Effect::Uncharged {
                 // One after the other: whether it found its own record among what it counts would be luck.
                 let ended = work(scope).await;
@@ -67,7 +66,7 @@ impl Admission {
                 tokio::join!(self.commit(Outcome::Read), work(scope))
             };
             if matches!(committed, Ok(Committed::Now)) {
-                begun.end(counted(&ended, keep.outcome)).await;
+                self.end(counted(&ended, keep.outcome)).await;
             }
             if tells_of_crossing(&ended) {
                 return ended;
@@ -156,11 +155,10 @@ impl Admission {
         E: From<Problem> + AsRef<Problem>,
     {
         loop {
-            let begun = self.begun();
             match self.commit(Outcome::Begun).await? {
                 Committed::Now => {
                     let ended = work(scope).await;
-                    begun.end(counted(&ended, keep.outcome)).await;
+                    self.end(counted(&ended, keep.outcome)).await;
                     return ended;
                 }
                 Committed::Again(again, admission) => (scope, self) = (again, *admission),

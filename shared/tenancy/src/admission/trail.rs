@@ -56,12 +56,12 @@ pub(super) struct Said<'s> {
 /// Who writes down what becomes of one operation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scribe<'s> {
-    pub(super) room: &'s Room,
-    pub(super) operation: &'s Operation,
+    room: &'s Room,
+    operation: &'s Operation,
 }
 
 impl Admission {
-    fn scribe(&self) -> Scribe<'_> {
+    pub(super) fn scribe(&self) -> Scribe<'_> {
         Scribe { room: &self.room, operation: &self.operation }
     }
 
